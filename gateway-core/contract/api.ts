@@ -1,0 +1,281 @@
+import { z } from 'zod';
+import { Chain } from './chain.js';
+import { ConnectionSummary, Protocol } from './connection.js';
+import { EndCause, StatementDecision } from './events.js';
+import { ConnectionName, SessionId, Timestamp } from './ids.js';
+
+/**
+ * The gateway's HTTP API, version 1, as both sides check it. JSON in and out; errors are RFC 9457 problems
+ * (errors.ts). All paths but the public ones need `Authorization: DPoP <ticket>` and a `DPoP` proof (RFC 9449)
+ * with the gateway's latest `DPoP-Nonce`.
+ */
+export const paths = {
+  /** public */
+  gateway: '/v1/gateway',
+  whoami: '/v1/whoami',
+  connections: '/v1/connections',
+  /** Upgrade: throughline/1. One raw protocol stream, one session. */
+  stream: (name: string) => `/v1/connections/${encodeURIComponent(name)}/stream`,
+  handles: '/v1/handles',
+  sessions: '/v1/sessions',
+  session: (id: string) => `/v1/sessions/${encodeURIComponent(id)}`,
+  recording: (id: string) => `/v1/sessions/${encodeURIComponent(id)}/recording`,
+  revoke: '/v1/revocations',
+  search: '/v1/search',
+  checkpoint: '/v1/log/checkpoint',
+  logVerify: '/v1/log/verify',
+  adminConnections: '/v1/admin/connections',
+  adminConnection: (name: string) => `/v1/admin/connections/${encodeURIComponent(name)}`,
+  adminPolicies: '/v1/admin/policies',
+  adminPeople: '/v1/admin/people',
+  /** OAuth 2.1 authorization server of the gateway; its metadata is public (RFC 8414). */
+  authorizationServer: '/.well-known/oauth-authorization-server',
+  authorize: '/oauth/authorize',
+  callback: '/oauth/callback',
+  deviceAuthorization: '/oauth/device_authorization',
+  device: '/oauth/device',
+  token: '/oauth/token',
+  revokeToken: '/oauth/revoke',
+} as const;
+
+export const upgradeProtocol = 'throughline/1';
+
+/** The one public client of the authorization server: CLI, desktop. */
+export const clientId = 'throughline';
+export const demoGrant = 'urn:throughline:grant:demo';
+export const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
+
+export const GatewayInfo = z.object({
+  name: z.string(),
+  version: z.string(),
+  demo: z.boolean(),
+  issuer: z.string(),
+  /** C2SP verifier key of the audit log. */
+  logKey: z.string(),
+  listeners: z.record(z.string(), z.string()),
+});
+export type GatewayInfo = z.infer<typeof GatewayInfo>;
+
+/** `POST /oauth/token` form fields are OAuth's own; this is the answer (RFC 6749 5.1, RFC 9449 5). */
+export const TokenResponse = z.object({
+  access_token: z.string(),
+  token_type: z.literal('DPoP'),
+  expires_in: z.number(),
+  refresh_token: z.string().optional(),
+  principal: z.string(),
+});
+export type TokenResponse = z.infer<typeof TokenResponse>;
+
+export const DeviceAuthorizationResponse = z.object({
+  device_code: z.string(),
+  user_code: z.string(),
+  verification_uri: z.string(),
+  verification_uri_complete: z.string(),
+  expires_in: z.number(),
+  interval: z.number(),
+});
+export type DeviceAuthorizationResponse = z.infer<typeof DeviceAuthorizationResponse>;
+
+/** The CLI adds `gateway` and `storage`. */
+export const WhoAmI = z.object({
+  principal: z.string(),
+  groups: z.array(z.string()),
+  expiresAt: Timestamp,
+  deviceKey: z.string(),
+});
+export type WhoAmI = z.infer<typeof WhoAmI>;
+
+/** What a tool needs beyond host and port: `user` and `database` to put into its settings. */
+export const ConnectionDetail = ConnectionSummary.extend({
+  user: z.string().optional(),
+  database: z.string().optional(),
+});
+export type ConnectionDetail = z.infer<typeof ConnectionDetail>;
+
+export const HandleRequest = z
+  .object({
+    connection: ConnectionName,
+    ttlMs: z.number().int().min(1000).optional(),
+    sessionsMax: z.number().int().min(1).max(10_000).optional(),
+  })
+  .strict();
+export const HandleResponse = z.object({
+  /** The PostgreSQL user at the native listener: a DelegationId. */
+  user: z.string(),
+  /** At most 64 bytes. Shown once. */
+  password: z.string().max(64),
+  connection: ConnectionName,
+  expiresAt: Timestamp,
+  sessionsMax: z.number().int(),
+  listeners: z.record(z.string(), z.string()),
+});
+export type HandleResponse = z.infer<typeof HandleResponse>;
+
+export const SessionView = z.object({
+  id: SessionId,
+  connection: z.string(),
+  protocol: Protocol,
+  principal: z.string(),
+  chain: Chain,
+  state: z.enum(['live', 'ended']),
+  startedAt: Timestamp,
+  endedAt: Timestamp.optional(),
+  endCause: EndCause.optional(),
+  statements: z.number().int(),
+  via: z.enum(['tunnel', 'native']),
+  application: z.string().optional(),
+  /** A desktop's own recording to compare with: none yet. */
+  corroboration: z.enum(['corroborated', 'gateway-only', 'desktop-only', 'different', 'pending']).optional(),
+});
+export type SessionView = z.infer<typeof SessionView>;
+
+export const StatementView = z.object({
+  seq: z.number().int(),
+  text: z.string(),
+  parameters: z.array(z.string().nullable()).optional(),
+  decision: StatementDecision,
+  policy: z.array(z.string()),
+  policyVersion: z.string(),
+  message: z.string().optional(),
+  command: z.string(),
+  startedAt: Timestamp,
+  durationMs: z.number(),
+  rows: z.number().int().optional(),
+  bytes: z.number().int().optional(),
+  maskedValues: z.number().int().optional(),
+  error: z.string().optional(),
+});
+export type StatementView = z.infer<typeof StatementView>;
+
+export const SessionDetail = SessionView.extend({ statements: z.array(StatementView) });
+export type SessionDetail = z.infer<typeof SessionDetail>;
+
+export const RevokeRequest = z
+  .object({
+    kind: z.enum(['session']),
+    id: z.string().min(1).max(256),
+    reason: z.string().trim().min(1).max(1000),
+  })
+  .strict();
+export const RevokeResponse = z.object({ ended: z.array(SessionId) });
+export type RevokeResponse = z.infer<typeof RevokeResponse>;
+
+export const SearchHit = z.object({
+  session: SessionId,
+  seq: z.number().int(),
+  at: Timestamp,
+  connection: z.string(),
+  principal: z.string(),
+  /** The statement, or the line of masked content that matched. */
+  text: z.string(),
+  where: z.enum(['statement', 'content']),
+});
+export type SearchHit = z.infer<typeof SearchHit>;
+
+/**
+ * One line of a replay (`GET /v1/sessions/ID/recording`, NDJSON): what the client saw, in order.
+ * `atMs` counts from the session's start.
+ */
+export const ReplayItem = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('session'),
+    session: SessionId,
+    connection: z.string(),
+    principal: z.string(),
+    chain: Chain,
+    startedAt: Timestamp,
+  }),
+  z.object({
+    kind: z.literal('statement'),
+    atMs: z.number(),
+    seq: z.number(),
+    text: z.string(),
+    decision: StatementDecision,
+    message: z.string().optional(),
+  }),
+  z.object({ kind: z.literal('columns'), atMs: z.number(), seq: z.number(), columns: z.array(z.string()) }),
+  z.object({
+    kind: z.literal('row'),
+    atMs: z.number(),
+    seq: z.number(),
+    values: z.array(z.string().nullable()),
+  }),
+  z.object({
+    kind: z.literal('data'),
+    atMs: z.number(),
+    seq: z.number(),
+    stream: z.enum(['copy-out', 'copy-in']),
+    text: z.string(),
+  }),
+  z.object({
+    kind: z.literal('message'),
+    atMs: z.number(),
+    seq: z.number(),
+    severity: z.string(),
+    text: z.string(),
+  }),
+  z.object({
+    kind: z.literal('outcome'),
+    atMs: z.number(),
+    seq: z.number(),
+    state: z.string(),
+    tag: z.string().optional(),
+    error: z.string().optional(),
+    rows: z.number().optional(),
+    rowsKept: z.number().optional(),
+  }),
+  z.object({ kind: z.literal('end'), atMs: z.number(), endCause: EndCause.optional() }),
+  /** The recording has a hole or its bytes do not fit their seal. Never silent. */
+  z.object({ kind: z.literal('problem'), code: z.string(), text: z.string() }),
+]);
+export type ReplayItem = z.infer<typeof ReplayItem>;
+
+export const VerifyReport = z.object({
+  ok: z.boolean(),
+  entries: z.number().int().optional(),
+  sessions: z.number().int().optional(),
+  /** What holds, in words. */
+  proved: z.array(z.string()),
+  problems: z.array(z.object({ code: z.string(), where: z.string(), message: z.string() })),
+  keyFingerprint: z.string(),
+});
+export type VerifyReport = z.infer<typeof VerifyReport>;
+
+export const AdminConnection = z.object({
+  name: ConnectionName,
+  protocol: Protocol,
+  address: z.string(),
+  database: z.string().optional(),
+  /** Never the value: only whether one is held and which kind of reference it is. */
+  credential: z.object({
+    held: z.boolean(),
+    user: z.string().optional(),
+    kind: z.enum(['sealed', 'env', 'file', 'none']),
+  }),
+  labels: z.record(z.string(), z.string()),
+  masks: z.array(z.unknown()),
+  recording: z.unknown(),
+});
+export const PutResult = z.object({
+  added: z.array(z.string()),
+  changed: z.array(z.string()),
+  unchanged: z.array(z.string()),
+});
+export const PolicyDocument = z.object({
+  version: z.string(),
+  text: z.string(),
+  putAt: Timestamp,
+  by: z.string(),
+});
+export const PolicyPutResult = z.object({
+  version: z.string(),
+  previous: z.string().optional(),
+  policies: z.array(z.string()),
+});
+export const AdminPerson = z.object({
+  principal: z.string(),
+  groups: z.array(z.string()),
+  signIns: z.number().int(),
+  lastSeenAt: Timestamp,
+  sessionsLive: z.number().int(),
+});

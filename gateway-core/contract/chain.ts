@@ -1,0 +1,44 @@
+import { z } from 'zod';
+
+/** How a hop is known: by key, by a handle of the gateway, by operating-system lineage, or only by its own word. */
+export const Assurance = z.enum(['proven', 'issued', 'observed', 'claimed']);
+export type Assurance = z.infer<typeof Assurance>;
+
+export const HopKind = z.enum(['person', 'workload', 'agent', 'process']);
+export type HopKind = z.infer<typeof HopKind>;
+
+/** One link of the line. `id` is a PrincipalId for the root, a DelegationId or process id below it. */
+export const Hop = z.object({
+  id: z.string().min(1).max(256),
+  kind: HopKind,
+  name: z.string().min(1).max(256),
+  assurance: Assurance,
+});
+export type Hop = z.infer<typeof Hop>;
+
+/** Root (principal) to leaf (actor). Never empty. */
+export const Chain = z.tuple([Hop], Hop).readonly();
+export type Chain = z.infer<typeof Chain>;
+
+/** What one delegation may do at most. `undefined` means: as much as its parent. */
+export interface Scope {
+  readonly connections?: readonly string[];
+  readonly actions?: readonly string[];
+}
+
+/**
+ * Who acts, as the identity room established it. Everything that decides takes an Actor; nothing else makes one.
+ * `scopes[i]` belongs to `chain[i]`; the root's is always empty.
+ */
+export interface Actor {
+  readonly chain: Chain;
+  readonly scopes: readonly Scope[];
+  readonly groups: readonly string[];
+  /** The sign-in below which everything hangs; revoking it ends the actor. */
+  readonly signIn: string;
+  /** RFC 7638 thumbprint of the device key; absent for sessions that came with a handle only. */
+  readonly deviceKey?: string;
+  /** The delegation that a native listener was given, when that is how the actor came. */
+  readonly delegation?: string;
+  readonly expiresAtMs: number;
+}

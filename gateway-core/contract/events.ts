@@ -1,0 +1,189 @@
+import { z } from 'zod';
+import { Chain } from './chain.js';
+import { ConnectionName, PrincipalId, SessionId, Timestamp } from './ids.js';
+
+/**
+ * What the audit log holds. An event is public except for `payload`: the log's leaf carries only the payload's
+ * salted hash, the payload itself stands in the session's recording, so that retention can delete it and every
+ * proof still holds. Nothing here ever holds an unmasked value or a secret.
+ */
+const base = { v: z.literal(1), at: Timestamp, node: z.string().min(1).max(64) };
+
+export const StatementDecision = z.enum([
+  'allowed',
+  'denied',
+  'held',
+  'approved',
+  'refused',
+  'timed-out',
+  'interrupted',
+]);
+export type StatementDecision = z.infer<typeof StatementDecision>;
+
+export const EndCause = z.enum([
+  'client',
+  'target',
+  'revoked',
+  'expired',
+  'orphaned',
+  'idle',
+  'fault',
+  'gateway-restart',
+]);
+export type EndCause = z.infer<typeof EndCause>;
+
+const grounds = { policy: z.array(z.string()), policyVersion: z.string() };
+
+export const AuditEvent = z.discriminatedUnion('kind', [
+  z.object({ ...base, kind: z.literal('gateway.started'), version: z.string(), demo: z.boolean() }),
+  z.object({ ...base, kind: z.literal('gateway.stopped') }),
+  z.object({
+    ...base,
+    kind: z.literal('identity.signed-in'),
+    principal: PrincipalId,
+    groups: z.array(z.string()),
+    method: z.enum(['browser', 'device-code', 'demo', 'workload']),
+    signIn: z.string(),
+    deviceKey: z.string().optional(),
+  }),
+  z.object({
+    ...base,
+    kind: z.literal('identity.signed-out'),
+    principal: PrincipalId,
+    signIn: z.string(),
+    cause: z.string(),
+  }),
+  z.object({
+    ...base,
+    kind: z.literal('identity.refused'),
+    code: z.string(),
+    reason: z.string(),
+    from: z.string().optional(),
+  }),
+  z.object({
+    ...base,
+    kind: z.literal('handle.issued'),
+    delegation: z.string(),
+    principal: PrincipalId,
+    connection: ConnectionName,
+    expiresAt: Timestamp,
+    sessionsMax: z.number().int(),
+  }),
+  z.object({
+    ...base,
+    kind: z.literal('session.started'),
+    session: SessionId,
+    connection: ConnectionName,
+    protocol: z.string(),
+    chain: Chain,
+    signIn: z.string(),
+    via: z.enum(['tunnel', 'native']),
+    durability: z.enum(['strict', 'grouped']),
+    application: z.string().max(256).optional(),
+    ...grounds,
+  }),
+  z.object({
+    ...base,
+    kind: z.literal('session.refused'),
+    connection: z.string(),
+    chain: Chain.optional(),
+    code: z.string(),
+    reason: z.string(),
+    policy: z.array(z.string()).optional(),
+    policyVersion: z.string().optional(),
+  }),
+  z.object({
+    ...base,
+    kind: z.literal('session.ended'),
+    session: SessionId,
+    endCause: EndCause,
+    statements: z.number().int(),
+    bytesFromClient: z.number().int(),
+    bytesToClient: z.number().int(),
+    reason: z.string().optional(),
+  }),
+  z.object({
+    ...base,
+    kind: z.literal('session.revoked'),
+    session: SessionId,
+    by: Chain,
+    reason: z.string(),
+  }),
+  /** The intent: durable (strict) or recorded (grouped) before anything is sent upstream. */
+  z.object({
+    ...base,
+    kind: z.literal('statement.decided'),
+    session: SessionId,
+    seq: z.number().int().positive(),
+    decision: StatementDecision,
+    ...grounds,
+    action: z.string(),
+    command: z.string(),
+    payload: z.object({
+      /** Masked. */
+      text: z.string(),
+      /** Masked text of each parameter, null for SQL NULL. */
+      parameters: z.array(z.string().nullable()).optional(),
+      message: z.string().optional(),
+      /** SHA-256 over session salt and the exact text, hex: proves later which text it was, without holding it. */
+      exactHash: z.string(),
+    }),
+  }),
+  /** The outcome. `contentHash` is added by the recorder: SHA-256 of the masked bytes that this statement returned. */
+  z.object({
+    ...base,
+    kind: z.literal('statement.ended'),
+    session: SessionId,
+    seq: z.number().int().positive(),
+    state: z.enum(['ok', 'error', 'interrupted']),
+    durationUs: z.number().int().nonnegative(),
+    rows: z.number().int().nonnegative().optional(),
+    bytes: z.number().int().nonnegative(),
+    maskedValues: z.number().int().nonnegative(),
+    contentHash: z.string().optional(),
+    /** What of the masked result was not kept, past the connection's cap: its bytes and their SHA-256. */
+    rest: z.object({ bytes: z.number().int(), sha256: z.string() }).optional(),
+    error: z.object({ code: z.string() }).optional(),
+    payload: z.object({ tag: z.string().optional(), error: z.string().optional() }).optional(),
+  }),
+  /** A segment of a session's recording was closed: binds the file to the log. */
+  z.object({
+    ...base,
+    kind: z.literal('recording.sealed'),
+    session: SessionId,
+    segment: z.number().int(),
+    bytes: z.number().int(),
+    sha256: z.string(),
+  }),
+  z.object({
+    ...base,
+    kind: z.literal('connection.put'),
+    connection: ConnectionName,
+    by: z.string(),
+    digest: z.string(),
+    credentialChanged: z.boolean(),
+    addressChanged: z.boolean(),
+  }),
+  z.object({ ...base, kind: z.literal('connection.removed'), connection: ConnectionName, by: z.string() }),
+  z.object({
+    ...base,
+    kind: z.literal('policy.put'),
+    by: z.string(),
+    policyVersion: z.string(),
+    previous: z.string().optional(),
+  }),
+  /** Search, replay and listing of other people's sessions are themselves audited. */
+  z.object({
+    ...base,
+    kind: z.literal('record.read'),
+    by: z.string(),
+    what: z.enum(['replay', 'search', 'show']),
+    session: SessionId.optional(),
+    query: z.string().optional(),
+  }),
+]);
+export type AuditEvent = z.infer<typeof AuditEvent>;
+
+type WithoutBase<T> = T extends unknown ? Omit<T, 'v' | 'at' | 'node'> : never;
+/** What a room hands over; the journal adds version, time and node. */
+export type AuditEventInput = WithoutBase<AuditEvent>;

@@ -1,0 +1,75 @@
+import type { Appended } from './decision.js';
+import type { ThroughlineError } from './errors.js';
+import type { AuditEvent, AuditEventInput } from './events.js';
+import type { SessionId } from './ids.js';
+
+/** recorded: handed to the kernel. durable: fdatasync returned. */
+export type Durability = 'recorded' | 'durable';
+
+/** What a piece of recorded content is. The number is the one on disk: never reused. */
+export const contentStreams = {
+  /** Protocol messages to the client that make up a result: row description and rows, masked. */
+  rows: 1,
+  /** COPY data to the client, masked. */
+  'copy-out': 2,
+  /** COPY data from the client, values masked by detectors. */
+  'copy-in': 3,
+  /** Errors, notices, notifications to the client, masked. */
+  messages: 4,
+} as const;
+export type ContentStream = keyof typeof contentStreams;
+
+export type JournalFailure = ThroughlineError & { readonly code: 'not-recordable' };
+
+/**
+ * The data path's one way to make something kept. Handed to the proxies; implemented by the store's journal.
+ * Calls take effect in call order, across sessions; a callback is called, in call order, once its record and
+ * everything before it has the asked durability. Callbacks are called from the event loop, never inside the call.
+ *
+ * INVARIANT: after one failure every later call fails too, until `recover` has proved that the disk takes writes
+ * again: a gateway that cannot keep does not move bytes.
+ */
+export interface Recorder {
+  event(
+    event: AuditEventInput,
+    durability: Durability,
+    done: (appended: Appended | JournalFailure) => void,
+  ): void;
+  /** Copies `bytes` before it returns. Content is at least `recorded` when a later `flush` or event of it calls back. */
+  content(session: SessionId, seq: number, stream: ContentStream, bytes: Uint8Array): void;
+  /**
+   * Calls back once everything handed over so far is recorded. Cheap: all callers of one turn share one write.
+   * With `session` it also fails when content of that session was lost to a failure that is over by now; without it,
+   * call it in the same turn as the content.
+   */
+  flush(done: (failure?: JournalFailure) => void, session?: SessionId): void;
+  /** Bytes that were recorded and are not yet sealed into segments. A proxy pauses its target above `backlogBytesMax`. */
+  backlogBytes(): number;
+  readonly failed: JournalFailure | undefined;
+}
+
+/** What a reader of the journal gets, in position order. */
+export type JournalRecord =
+  | { readonly position: number; readonly kind: 'event'; readonly event: AuditEvent }
+  | {
+      readonly position: number;
+      readonly kind: 'content';
+      /** Milliseconds since 1970, when it was handed over. */
+      readonly atMs: number;
+      readonly session: SessionId;
+      readonly seq: number;
+      readonly stream: ContentStream;
+      readonly bytes: Uint8Array;
+    };
+
+/**
+ * The journal as the sealer reads it, from another thread or after a crash, while it is being written.
+ * INVARIANT: a record is given at most once per `read` position, whole, and only after its seal was checked.
+ */
+export interface JournalSource {
+  /** Records from `position` on that are complete by now, in order; ends where the written part ends. Bounded memory. */
+  read(position: number): Iterable<JournalRecord>;
+  /** Everything before `position` stands durably elsewhere: files that hold nothing else are deleted. */
+  release(position: number): void;
+  close(): void;
+}
