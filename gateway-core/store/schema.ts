@@ -1,0 +1,85 @@
+/**
+ * The state database: what the gateway must remember to decide. What *happened* is in the audit log and the
+ * recordings, never here. Portable SQL: text, integers (milliseconds since 1970) and blobs only.
+ */
+export interface MetaTable {
+  key: string;
+  value: string;
+}
+
+export interface ConnectionsTable {
+  name: string;
+  /** ConnectionConfig as JSON without its credential. */
+  config: string;
+  /** The credential's references and literals as JSON, sealed with the secrets key, bound to name and address. */
+  credential: Uint8Array | null;
+  /** SHA-256 of config, hex: to see whether a put changes anything. */
+  digest: string;
+  updated_at_ms: number;
+  updated_by: string;
+}
+
+export interface PoliciesTable {
+  /** Order of the puts; the highest is in force. */
+  number: number;
+  version: string;
+  text: string;
+  put_at_ms: number;
+  put_by: string;
+}
+
+export interface SignInsTable {
+  id: string;
+  principal: string;
+  display_name: string;
+  /** JSON array of strings. */
+  groups: string;
+  method: string;
+  /** RFC 7638 thumbprint of the device's key. */
+  device_key: string;
+  /** SHA-256 of the refresh token in force, hex; null once signed out. */
+  refresh_hash: string | null;
+  /** SHA-256 of the one before: its use means theft, and ends the sign-in. */
+  refresh_hash_before: string | null;
+  created_at_ms: number;
+  expires_at_ms: number;
+  last_seen_at_ms: number;
+  ended_at_ms: number | null;
+  end_cause: string | null;
+}
+
+export interface TicketsTable {
+  /** SHA-256 of the ticket, hex. The ticket itself is never stored. */
+  hash: string;
+  sign_in: string;
+  expires_at_ms: number;
+}
+
+export interface HandlesTable {
+  /** DelegationId. */
+  id: string;
+  sign_in: string;
+  connection: string;
+  /** Chain as JSON: what sessions with this handle are attributed to. */
+  chain: string;
+  groups: string;
+  /** SCRAM-SHA-256 verifier (RFC 5802): salt, StoredKey, ServerKey, base64; the handle's secret is never stored. */
+  scram_salt: string;
+  scram_iterations: number;
+  scram_stored_key: string;
+  scram_server_key: string;
+  expires_at_ms: number;
+  sessions_max: number;
+  sessions_used: number;
+  created_at_ms: number;
+  ended_at_ms: number | null;
+}
+
+export interface StateSchema {
+  meta: MetaTable;
+  connections: ConnectionsTable;
+  policies: PoliciesTable;
+  sign_ins: SignInsTable;
+  tickets: TicketsTable;
+  handles: HandlesTable;
+}
