@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { SecretReference } from '../contract/connection.js';
+import { isLoopbackHost } from './bounded.js';
+import { identityLimits } from './limits.js';
+
+const ProviderName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'lower-case letters, digits and dash, 32 at most');
+
+/** Own member `path` of the claims, or a dotted path into them; namespaced claims are URLs and match whole. */
+const ClaimPath = z.string().min(1).max(256);
+
+/**
+ * One OIDC provider. Its `name` is the first half of every principal that it vouches for, so two providers can
+ * never vouch for the same one, and renaming it makes everybody a stranger.
+ *
+ * `principalClaim` is one claim, without a fallback: if a missing e-mail fell back to `sub`, whoever can choose
+ * one of the two could take the name of someone known by the other. The default is `email`, which counts only
+ * with `email_verified: true` and is compared in lower case. Providers that say nothing of verification
+ * (Microsoft Entra, for one) need `principalClaim: sub`, or another claim that its users cannot change.
+ * Groups carry no prefix: every provider named here is trusted to say who is in `admin`.
+ */
+export const ProviderConfig = z
+  .object({
+    name: ProviderName,
+    issuer: z.string().max(1024),
+    clientId: z.string().min(1).max(512),
+    clientSecret: SecretReference,
+    /** How the gateway shows the secret; by default what the provider's metadata offers, `basic` first. */
+    clientAuthentication: z.enum(['basic', 'post']).optional(),
+    scopes: z
+      .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/))
+      .max(50)
+      .default(['openid', 'email', 'profile']),
+    principalClaim: ClaimPath.default('email'),
+    groupsClaim: ClaimPath.default('groups'),
+    /** Ask the provider for a fresh login, or for a choice of account, at every sign-in. */
+    prompt: z.enum(['login', 'select_account']).optional(),
+    /** Plain http to a provider on this machine: the demo's. */
+    allowInsecureLoopback: z.boolean().default(false),
+  })
+  .strict()
+  .superRefine((provider, context) => {
+    const problem = issuerProblem(provider.issuer, provider.allowInsecureLoopback);
+    if (problem !== undefined) context.addIssue({ code: 'custom', path: ['issuer'], message: problem });
+    if (!provider.scopes.includes('openid'))
+      context.addIssue({ code: 'custom', path: ['scopes'], message: 'must contain openid' });
+  });
+export type ProviderConfig = z.infer<typeof ProviderConfig>;
+
+/** A provider with its secret resolved. */
+export type ProviderSettings = Omit<ProviderConfig, 'clientSecret'> & { readonly clientSecret: string };
+
+/** The `identity` part of the gateway's config file. */
+export const IdentityConfig = z
+  .object({
+    providers: z.array(ProviderConfig).max(identityLimits.providersMax).default([]),
+    /**
+     * Whoever the provider vouches for with exactly this claim gets the group `admin`. `email` counts only when
+     * it is verified. With several providers, `provider` says whose word is meant.
+     */
+    bootstrapAdmin: z
+      .object({ provider: ProviderName.optional(), claim: ClaimPath, value: z.string().min(1).max(256) })
+      .strict()
+      .optional(),
+  })
+  .strict()
+  .superRefine((config, context) => {
+    const names = config.providers.map((provider) => provider.name);
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    if (twice !== undefined)
+      context.addIssue({ code: 'custom', path: ['providers'], message: `two providers are named ${twice}` });
+    const admin = config.bootstrapAdmin;
+    if (admin === undefined) return;
+    if (admin.provider === undefined ? names.length > 1 : !names.includes(admin.provider))
+      context.addIssue({
+        code: 'custom',
+        path: ['bootstrapAdmin', 'provider'],
+        message: 'must name one of the providers',
+      });
+  });
+export type IdentityConfig = z.infer<typeof IdentityConfig>;
+
+/** The config as the room takes it: secrets resolved by the server. */
+export type IdentitySettings = Omit<IdentityConfig, 'providers'> & {
+  readonly providers: readonly ProviderSettings[];
+};
+
+function issuerProblem(issuer: string, allowInsecureLoopback: boolean): string | undefined {
+  if (!URL.canParse(issuer)) return 'must be a URL';
+  const url = new URL(issuer);
+  if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '')
+    return 'must be a URL without query, fragment or credentials';
+  if (url.protocol === 'https:') return undefined;
+  if (url.protocol === 'http:' && isLoopbackHost(url.hostname) && allowInsecureLoopback) return undefined;
+  return 'must be an https URL (http only on loopback, with allowInsecureLoopback)';
+}

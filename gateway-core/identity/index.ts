@@ -1,0 +1,205 @@
+import type { Kysely } from 'kysely';
+import { demoGrant, deviceGrant, paths } from '../contract/api.js';
+import { ThroughlineError } from '../contract/errors.js';
+import type { StateSchema } from '../store/schema.js';
+import { type Authenticate, createAuthenticate } from './authenticate.js';
+import { createAuthorize } from './authorize.js';
+import { type Clock, isLoopbackHost } from './bounded.js';
+import { Codes } from './codes.js';
+import type { IdentitySettings, ProviderSettings } from './config.js';
+import type { DemoSignIn, IdentityContext } from './context.js';
+import { createDevice } from './device.js';
+import { DeviceGrants } from './device-grants.js';
+import { Nonces, proofAlgorithms } from './dpop.js';
+import { createHandles, type Handles } from './handles.js';
+import { cookiesFor, type Endpoint, failureOf, json, oauthError, page, type RequestInfo } from './http.js';
+import { createLogins } from './logins.js';
+import { errorPage } from './pages.js';
+import { createProvider, type Provider } from './providers.js';
+import { createSignIns, type RecordEvent, type SignIns } from './sign-ins.js';
+import { createToken } from './token.js';
+
+export { challengeOf } from './authenticate.js';
+export type { Clock } from './bounded.js';
+export { IdentityConfig, type IdentitySettings, type ProviderSettings } from './config.js';
+export { type DemoSignIn, demoRules } from './context.js';
+export type { RequestInfo } from './http.js';
+export type { ScramVerifier } from './scram.js';
+export type { RecordEvent } from './sign-ins.js';
+
+/** Answers the gateway's OAuth endpoints; undefined for every other path. */
+export type IdentityRoutes = (request: Request, info: RequestInfo) => Promise<Response | undefined>;
+
+export interface Identity {
+  readonly routes: IdentityRoutes;
+  readonly authenticate: Authenticate;
+  /** See Handles.mint. */
+  readonly mintHandle: Handles['mint'];
+  /** What a SCRAM server needs for this user name. Undefined, without saying why: no session may begin with it. */
+  readonly handleForScram: Handles['find'];
+  /** For names without a handle: run the exchange with it, and it fails like a wrong password. */
+  readonly decoyForScram: Handles['decoy'];
+  /** The handle, when this is its password. Spends nothing: call `useHandle` before the session begins. */
+  readonly verifyHandlePassword: Handles['verify'];
+  /** Spends one session of the budget. Only after a `true` may the session begin. */
+  readonly useHandle: Handles['use'];
+  /** Ends a sign-in and everything below it. False: it had ended before. Throws `not-recordable` (it has ended all the same). */
+  readonly signOut: SignIns['end'];
+  /** Called once for every sign-in that ends before its time, in a microtask. Gives the function that unsubscribes. */
+  readonly onSignInEnded: SignIns['onEnded'];
+  /**
+   * Whether it ended before its time, as far as this process knows. A sign-in can end between `authenticate` or
+   * `useHandle` and the moment in which the listener would find the session: enter the session first, then ask this.
+   */
+  readonly isSignInEnded: SignIns['isEnded'];
+  /** Everybody who ever signed in, last seen first. */
+  readonly people: SignIns['people'];
+  /** A provider that is known only later: the demo's, which starts beside the gateway. Throws `invalid-config` for a name that is taken. */
+  readonly addProvider: (settings: ProviderSettings) => void;
+}
+
+/**
+ * The identity room: OAuth 2.1 authorization server for the gateway's own clients, OIDC relying party towards the
+ * company's providers, tickets, and handles.
+ *
+ * `issuerUrl` is the gateway's external origin, without a path. `record` makes an event durable and rejects when it
+ * cannot. `clock` gives milliseconds since 1970. Throws `invalid-config`.
+ */
+export function createIdentity(options: {
+  readonly config: IdentitySettings;
+  readonly state: Kysely<StateSchema>;
+  readonly clock: Clock;
+  readonly issuerUrl: string;
+  readonly demo?: DemoSignIn | undefined;
+  readonly record: RecordEvent;
+}): Identity {
+  const { config, state, clock, record } = options;
+  const origin = originOf(options.issuerUrl);
+  const providers = new Map<string, Provider>();
+  const admin =
+    config.bootstrapAdmin === undefined
+      ? undefined
+      : { ...config.bootstrapAdmin, provider: config.bootstrapAdmin.provider ?? config.providers[0]?.name };
+  const cookies = cookiesFor(origin);
+  const nonces = new Nonces(clock);
+  const signIns = createSignIns({ state, clock, record });
+  const handles = createHandles({ state, clock, record, signIns });
+  const context: IdentityContext = {
+    clock,
+    origin,
+    record,
+    cookies,
+    nonces,
+    providers,
+    admin,
+    demo: demoOf(options.demo, origin),
+    codes: new Codes(clock),
+    devices: new DeviceGrants(clock),
+    logins: createLogins({ clock, cookies, providers, admin }),
+    signIns,
+  };
+
+  const addProvider = (settings: ProviderSettings): void => {
+    if (providers.has(settings.name))
+      throw new ThroughlineError('invalid-config', `two identity providers are named ${settings.name}`, {
+        action: 'give each provider a name of its own',
+      });
+    const callback = `${origin}${paths.callback}`;
+    providers.set(settings.name, createProvider(settings, callback, admin?.claim, clock));
+  };
+  for (const settings of config.providers) addProvider(settings);
+
+  return {
+    routes: createRoutes(context),
+    authenticate: createAuthenticate({ clock, origin, nonces, record, signIns }),
+    mintHandle: handles.mint,
+    handleForScram: handles.find,
+    decoyForScram: handles.decoy,
+    verifyHandlePassword: handles.verify,
+    useHandle: handles.use,
+    signOut: signIns.end,
+    onSignInEnded: signIns.onEnded,
+    isSignInEnded: signIns.isEnded,
+    people: signIns.people,
+    addProvider,
+  };
+}
+
+function createRoutes(context: IdentityContext): IdentityRoutes {
+  const { authorize, callback } = createAuthorize(context);
+  const device = createDevice(context);
+  const { token, revoke } = createToken(context);
+  const metadata = metadataOf(context);
+  const pages = new Set<string>([paths.authorize, paths.callback, paths.device]);
+  const endpoints = new Map<string, Readonly<Record<string, Endpoint>>>([
+    [paths.authorizationServer, { GET: () => Promise.resolve(json(metadata)) }],
+    [paths.authorize, { GET: authorize }],
+    [paths.callback, { GET: callback }],
+    [paths.deviceAuthorization, { POST: device.authorization }],
+    [paths.device, { GET: device.show, POST: device.answer }],
+    [paths.token, { POST: token }],
+    [paths.revokeToken, { POST: revoke }],
+  ]);
+  return async (request, info) => {
+    const { pathname } = new URL(request.url);
+    const methods = endpoints.get(pathname);
+    if (methods === undefined) return undefined;
+    const endpoint = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;
+    if (endpoint === undefined)
+      return new Response(null, { status: 405, headers: { allow: Object.keys(methods).join(', ') } });
+    try {
+      return await endpoint(request, info);
+    } catch (error) {
+      if (!(error instanceof ThroughlineError)) throw error;
+      const failure = failureOf(error);
+      if (!pages.has(pathname)) return oauthError(failure);
+      return page(
+        errorPage('This did not work', error.message, error.action ?? 'Try again.'),
+        failure.status,
+      );
+    }
+  };
+}
+
+/** RFC 8414. */
+function metadataOf({ origin, demo }: IdentityContext) {
+  return {
+    issuer: origin,
+    authorization_endpoint: `${origin}${paths.authorize}`,
+    token_endpoint: `${origin}${paths.token}`,
+    device_authorization_endpoint: `${origin}${paths.deviceAuthorization}`,
+    revocation_endpoint: `${origin}${paths.revokeToken}`,
+    response_types_supported: ['code'],
+    response_modes_supported: ['query'],
+    grant_types_supported: [
+      'authorization_code',
+      'refresh_token',
+      deviceGrant,
+      ...(demo === undefined ? [] : [demoGrant]),
+    ],
+    code_challenge_methods_supported: ['S256'],
+    token_endpoint_auth_methods_supported: ['none'],
+    revocation_endpoint_auth_methods_supported: ['none'],
+    dpop_signing_alg_values_supported: proofAlgorithms,
+    authorization_response_iss_parameter_supported: true,
+  };
+}
+
+function originOf(issuerUrl: string): string {
+  const url = URL.canParse(issuerUrl) ? new URL(issuerUrl) : undefined;
+  const web = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(url.hostname));
+  if (url === undefined || !web || `${url.origin}/` !== url.href)
+    throw new ThroughlineError('invalid-config', "the gateway's external URL must be an https origin", {
+      action: 'give scheme, host and port only, for example https://gateway.example.com',
+    });
+  return url.origin;
+}
+
+/** The demo sign-in exists only on a gateway that is reached over loopback. */
+function demoOf(demo: DemoSignIn | undefined, origin: string): DemoSignIn | undefined {
+  if (demo === undefined || !isLoopbackHost(new URL(origin).hostname)) return undefined;
+  if (demo.secret.length >= 32) return demo;
+  throw new ThroughlineError('invalid-config', 'the demo secret is shorter than 32 characters', {
+    action: 'delete the demo secret file: the gateway makes a new one',
+  });
+}
