@@ -1,0 +1,498 @@
+import type { Duplex } from 'node:stream';
+import {
+  writeAuthenticationOk,
+  writeBackendKeyData,
+  writeParameterStatus,
+  writeReadyForQuery,
+  writeReport,
+} from '../../codec/postgres/backend-writers.js';
+import { writeBareFrontend } from '../../codec/postgres/frontend.js';
+import type { MinorVersion } from '../../codec/postgres/startup.js';
+import { MessageWriter } from '../../codec/postgres/writer.js';
+import type { Actor } from '../../contract/chain.js';
+import type { Grounds } from '../../contract/decision.js';
+import { ThroughlineError } from '../../contract/errors.js';
+import type { EndCause } from '../../contract/events.js';
+import type { ConnectionName, SessionId } from '../../contract/ids.js';
+import { limits } from '../../contract/limits.js';
+import type { JournalFailure, Recorder } from '../../contract/recorder.js';
+import type { CancelKeys } from './cancel.js';
+import { ClientSide } from './client-side.js';
+import { endStatement, type Fault, isFailure, type SessionContext } from './context.js';
+import type { Judge } from './judge.js';
+import { Replies } from './replies.js';
+import { writeAll } from './stream-reader.js';
+import { TargetSide } from './target-side.js';
+import { cancelUpstream, connectUpstream, type Target, type Upstream } from './upstream.js';
+import { UpstreamQueue } from './upstream-queue.js';
+
+export interface SessionInput {
+  readonly id: SessionId;
+  readonly client: Duplex;
+  readonly minor: MinorVersion;
+  /** Bytes that the client gets before AuthenticationOk: a version negotiation, for example. */
+  readonly greeting: Uint8Array | undefined;
+  readonly actor: Actor;
+  readonly connection: ConnectionName;
+  readonly via: 'tunnel' | 'native';
+  readonly application: string | undefined;
+  readonly settings: ReadonlyMap<string, string>;
+  readonly target: Target;
+  readonly recorder: Recorder;
+  readonly judge: Judge;
+  readonly grounds: Grounds;
+  readonly durability: 'strict' | 'grouped';
+  readonly keepBytesMax: number;
+  readonly idleTimeoutMs: number;
+  readonly cancelKeys: CancelKeys;
+  readonly nowMs: () => number;
+  /** Called when it is live, and when it is over. */
+  readonly onLive: () => void;
+  /** A mistake of ours ended the session: for the operator's log. */
+  readonly onMistake: (error: unknown) => void;
+}
+
+/** How long a session that is being ended waits for its last bytes to reach the client. */
+const farewellTimeoutMs = 2000;
+const outboxBytesMax = limits.sliceBytes;
+
+const faults: Readonly<Record<Fault, { code: string; cause: EndCause; hint: string }>> = {
+  'client-protocol': {
+    code: '08P01',
+    cause: 'fault',
+    hint: 'The client sent bytes that are not the PostgreSQL protocol.',
+  },
+  'target-protocol': {
+    code: '08P01',
+    cause: 'fault',
+    hint: 'Tell an admin: the target’s answer was not understood, so it was not passed on.',
+  },
+  'not-recordable': {
+    code: '58030',
+    cause: 'fault',
+    hint: 'The gateway cannot keep the record now, so nothing moves. Tell an admin.',
+  },
+  'not-maskable': {
+    code: '58000',
+    cause: 'fault',
+    hint: 'The gateway could not mask the target’s answer, so it was not passed on.',
+  },
+  gateway: {
+    code: 'XX000',
+    cause: 'fault',
+    hint: 'This is a mistake in the gateway: tell an admin. Other sessions are not touched.',
+  },
+};
+
+/**
+ * One session: joins a client that is signed in with a target, judging, masking and recording what passes. `run`
+ * resolves when it is over and its end is in the journal. `end` ends it from outside.
+ */
+export class PostgresSession {
+  readonly #input: SessionInput;
+  readonly #startedUs = process.hrtime.bigint();
+  #upstream: Upstream | undefined;
+  #context: SessionContext | undefined;
+  #clientSide: ClientSide | undefined;
+  #targetSide: TargetSide | undefined;
+  #ending: { cause: EndCause; reason: string | undefined } | undefined;
+  #over: (() => void) | undefined;
+  readonly #closed: Promise<void>;
+  #lastActiveMs: number;
+  #pendingBytes = 0;
+  #cancelling = false;
+  /** The client said Terminate; the target has the rest of what it sent. */
+  #leaving = false;
+  #removeKey: (() => void) | undefined;
+
+  constructor(input: SessionInput) {
+    this.#input = input;
+    this.#lastActiveMs = input.nowMs();
+    this.#closed = new Promise((resolve) => {
+      this.#over = resolve;
+    });
+  }
+
+  get signIn(): string {
+    return this.#input.actor.signIn;
+  }
+
+  statements(): number {
+    return this.#context?.seq ?? 0;
+  }
+
+  /** Errors before the session is live are thrown (ThroughlineError); the caller tells the client. */
+  async run(signal: AbortSignal): Promise<void> {
+    const input = this.#input;
+    const principal = input.actor.chain[0].id;
+    const upstream = await connectUpstream(
+      input.target,
+      [
+        ...input.settings,
+        // The target's own log names the person. 63 bytes are kept there: the principal comes first.
+        ['application_name', `throughline/${principal}/${input.id}`],
+      ],
+      signal,
+    );
+    this.#upstream = upstream;
+    try {
+      await this.#recordStart();
+      await this.#greet(upstream);
+    } catch (error) {
+      upstream.stream.destroy();
+      throw error;
+    }
+    this.#relay(upstream);
+    input.onLive();
+    if (this.#ending !== undefined) this.#finish();
+    await this.#closed;
+    await this.#recordEnd();
+  }
+
+  /** Ends it from outside: revoked, expired, gateway stopping. The client gets the reason as the protocol's own error. */
+  async end(cause: EndCause, reason: string): Promise<void> {
+    if (this.#ending === undefined) {
+      this.#ending = { cause, reason };
+      this.#interrupt();
+      this.#say('57P01', reason, undefined);
+      this.#finish();
+    }
+    await this.#closed;
+  }
+
+  /** Interrupts the statement that runs now; a later one cannot be met, because none is sent until the target has it. */
+  cancel(): void {
+    const upstream = this.#upstream;
+    const context = this.#context;
+    if (upstream === undefined || context === undefined || this.#cancelling) return;
+    if (context.replies.length === 0) return;
+    this.#cancelling = true;
+    context.queue.pause();
+    void cancelUpstream(this.#input.target, upstream)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#cancelling = false;
+        context.queue.resume();
+      });
+  }
+
+  async #recordStart(): Promise<void> {
+    const { actor, connection, id, via, durability, application, grounds } = this.#input;
+    await new Promise<void>((resolve, reject) => {
+      this.#input.recorder.event(
+        {
+          kind: 'session.started',
+          session: id,
+          connection,
+          protocol: 'postgres',
+          chain: actor.chain,
+          signIn: actor.signIn,
+          via,
+          durability,
+          ...(application === undefined ? {} : { application: this.#input.judge.maskText(application) }),
+          policy: [...grounds.policies],
+          policyVersion: grounds.policyVersion,
+        },
+        'durable',
+        (result) => (isFailure(result) ? reject(result) : resolve()),
+      );
+    });
+  }
+
+  async #greet(upstream: Upstream): Promise<void> {
+    const writer = new MessageWriter();
+    const keyBytes = this.#input.minor === 2 ? 32 : 4;
+    const key = this.#input.cancelKeys.add(this, keyBytes);
+    this.#removeKey = key.remove;
+    if (this.#input.greeting !== undefined) writer.bytes(this.#input.greeting);
+    writeAuthenticationOk(writer);
+    for (const [name, value] of upstream.parameters) writeParameterStatus(writer, name, value);
+    writeBackendKeyData(writer, key.processId, key.secretKey);
+    writeReadyForQuery(writer, 'I');
+    this.#processId = key.processId;
+    await writeAll(this.#input.client, writer.take());
+  }
+
+  #processId = 0;
+
+  #relay(upstream: Upstream): void {
+    const { client, recorder, judge, id } = this.#input;
+    const queue = new UpstreamQueue(upstream.stream, () => this.#resumeClient());
+    const context: SessionContext = {
+      id,
+      recorder,
+      judge,
+      queue,
+      replies: new Replies(),
+      prepared: new Map(),
+      portals: new Map(),
+      intentDurability: this.#input.durability === 'strict' ? 'durable' : 'recorded',
+      keepBytesMax: this.#input.keepBytesMax,
+      nowUs: () => Number((process.hrtime.bigint() - this.#startedUs) / 1000n),
+      status: 'I',
+      copies: new Set(),
+      copyIn: undefined,
+      waiters: [],
+      seq: 0,
+      bytesFromClient: 0,
+      bytesToClient: 0,
+      fail: (fault, reason) => this.#fault(fault, reason),
+      guarded: (work) => this.#guarded(work),
+      isOver: () => this.#ending !== undefined,
+    };
+    this.#context = context;
+    this.#clientSide = new ClientSide(context, client);
+    this.#targetSide = new TargetSide(context, { real: upstream.processId, told: this.#processId });
+
+    client.on('data', (chunk: Buffer) => this.#guarded(() => this.#fromClient(chunk)));
+    client.on('end', () => this.#clientEnded());
+    client.on('error', () => undefined);
+    client.on('close', () => this.#gone('client'));
+    client.on('drain', () => this.#resumeTarget());
+    upstream.stream.on('data', (chunk: Buffer) => this.#guarded(() => this.#fromTarget(chunk)));
+    upstream.stream.on('end', () => this.#targetEnded());
+    upstream.stream.on('error', () => undefined);
+    upstream.stream.on('close', () => this.#gone('target'));
+    upstream.stream.on('drain', () => this.#resumeClient());
+    this.#watchIdle();
+    client.resume();
+    upstream.stream.resume();
+  }
+
+  #fromClient(chunk: Buffer): void {
+    if (this.#ending !== undefined) return;
+    this.#lastActiveMs = this.#input.nowMs();
+    this.#clientSide?.push(chunk);
+    if (this.#upstream?.stream.writableNeedDrain === true) this.#input.client.pause();
+  }
+
+  #resumeClient(): void {
+    if (this.#ending !== undefined || this.#clientSide?.waiting === true) return;
+    if (this.#context?.queue.waitingBytes !== 0) return;
+    if (this.#upstream?.stream.writableNeedDrain === false) this.#input.client.resume();
+  }
+
+  /** What is thrown here is a mistake of ours. It ends this session only: others share the process. */
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#input.onMistake(error);
+      this.#fault('gateway', error instanceof ThroughlineError ? error.message : 'an unexpected state');
+    }
+  }
+
+  #fromTarget(chunk: Buffer): void {
+    const context = this.#context;
+    if (context === undefined || this.#ending !== undefined) return;
+    this.#lastActiveMs = this.#input.nowMs();
+    const pieces = this.#targetSide?.push(chunk) ?? [];
+    const waiters = context.waiters;
+    context.waiters = [];
+    for (const told of waiters) told();
+    let bytes = 0;
+    for (const piece of pieces) bytes += piece.length;
+    this.#pendingBytes += bytes;
+    if (this.#pendingBytes > outboxBytesMax || context.recorder.backlogBytes() > limits.backlogBytesMax) {
+      this.#upstream?.stream.pause();
+    }
+    // INVARIANT: nothing goes to the client that the journal does not have.
+    context.recorder.flush((failure) => this.#deliver(pieces, bytes, failure));
+  }
+
+  #deliver(pieces: readonly Uint8Array[], bytes: number, failure: JournalFailure | undefined): void {
+    const { client } = this.#input;
+    const context = this.#context;
+    this.#pendingBytes -= bytes;
+    if (failure !== undefined) {
+      this.#fault('not-recordable', failure.message);
+      return;
+    }
+    if (client.destroyed || context === undefined) return;
+    context.bytesToClient += bytes;
+    if (pieces.length > 1) client.cork();
+    for (const piece of pieces) client.write(piece);
+    if (pieces.length > 1) client.uncork();
+    this.#resumeClient();
+    this.#resumeTarget();
+  }
+
+  #resumeTarget(): void {
+    const { client } = this.#input;
+    const stream = this.#upstream?.stream;
+    const context = this.#context;
+    if (stream === undefined || context === undefined || !stream.isPaused()) return;
+    if (client.writableNeedDrain || this.#pendingBytes > outboxBytesMax) return;
+    if (context.recorder.backlogBytes() > limits.backlogBytesMax) {
+      setTimeout(() => this.#resumeTarget(), 20).unref();
+      return;
+    }
+    // Not at once: a fast target would keep the loop from every other session.
+    setImmediate(() => stream.resume());
+  }
+
+  #clientEnded(): void {
+    if (this.#ending !== undefined || this.#leaving) return;
+    if (this.#clientSide?.terminated === true) {
+      // It said goodbye behind what it sent: the target finishes that, then closes.
+      this.#leaving = true;
+      return;
+    }
+    this.#ending = { cause: 'client', reason: undefined };
+    // Gone without a word: nobody reads the answer of what runs, so nobody needs it.
+    this.#interrupt();
+    if (this.#context?.replies.length === 0) {
+      const writer = new MessageWriter();
+      writeBareFrontend(writer, 'terminate');
+      this.#upstream?.stream.write(writer.take());
+    }
+    this.#finish();
+  }
+
+  #targetEnded(): void {
+    if (this.#ending !== undefined) return;
+    const context = this.#context;
+    this.#ending = this.#leaving
+      ? { cause: 'client', reason: undefined }
+      : { cause: 'target', reason: 'the target closed the connection' };
+    // What it said last is on its way through the journal: behind it comes the end.
+    context?.recorder.flush(() => {
+      if (context.replies.length > 0)
+        this.#say(
+          '08006',
+          'the target closed the connection',
+          'What ran is interrupted; look at the session to see what was done.',
+        );
+      this.#finish();
+    });
+  }
+
+  #gone(who: 'client' | 'target'): void {
+    if (this.#ending === undefined) {
+      if (who === 'target') {
+        this.#targetEnded();
+        return;
+      }
+      if (this.#leaving || this.#clientSide?.terminated === true) {
+        this.#leaving = true;
+        return;
+      }
+      this.#ending = { cause: 'client', reason: undefined };
+      this.#interrupt();
+    }
+    if (who === 'client') this.#finish();
+  }
+
+  #fault(fault: Fault, reason: string): void {
+    if (this.#ending !== undefined) return;
+    const { code, cause, hint } = faults[fault];
+    this.#ending = { cause, reason: `${fault}: ${reason}` };
+    this.#interrupt();
+    this.#say(code, reason, hint);
+    this.#finish();
+  }
+
+  /** Stops what the target runs for us, also when nobody waits for it any more. */
+  #interrupt(): void {
+    const upstream = this.#upstream;
+    if (upstream === undefined || (this.#context?.replies.running().length ?? 0) === 0) return;
+    void cancelUpstream(this.#input.target, upstream).catch(() => undefined);
+  }
+
+  #say(code: string, message: string, hint: string | undefined): void {
+    const { client } = this.#input;
+    if (client.destroyed || this.#context === undefined) return;
+    const writer = new MessageWriter();
+    const text = message.replaceAll('\0', '');
+    writeReport(writer, { severity: 'FATAL', code, message: `throughline: ${text}`, hint });
+    client.write(writer.take());
+  }
+
+  /** Idempotent. Closes both ends, the client's after its last bytes. */
+  #finish(): void {
+    const { client } = this.#input;
+    const stream = this.#upstream?.stream;
+    if (stream !== undefined && !stream.destroyed) stream.end(() => stream.destroy());
+    const over = () => {
+      client.destroy();
+      stream?.destroy();
+      this.#over?.();
+    };
+    if (client.destroyed) {
+      over();
+      return;
+    }
+    client.end(over);
+    setTimeout(over, farewellTimeoutMs).unref();
+  }
+
+  #watchIdle(): void {
+    const { idleTimeoutMs, nowMs, actor } = this.#input;
+    const check = () => {
+      if (this.#ending !== undefined) return;
+      const now = nowMs();
+      const running = (this.#context?.replies.length ?? 0) > 0;
+      if (now >= actor.expiresAtMs) void this.end('expired', 'the sign-in behind this session has expired');
+      else if (!running && now - this.#lastActiveMs >= idleTimeoutMs) {
+        void this.end('idle', 'the session was idle for too long');
+      } else {
+        const waitMs = Math.min(
+          idleTimeoutMs - (running ? 0 : now - this.#lastActiveMs),
+          actor.expiresAtMs - now,
+        );
+        setTimeout(check, Math.min(Math.max(waitMs, 50), 0x7fff_ffff)).unref();
+      }
+    };
+    check();
+  }
+
+  async #recordEnd(): Promise<void> {
+    const context = this.#context;
+    this.#removeKey?.();
+    if (context === undefined) return;
+    for (const statement of context.replies.running()) endStatement(context, statement, 'interrupted');
+    const { cause, reason } = this.#ending ?? { cause: 'fault' as const, reason: undefined };
+    await new Promise<void>((resolve) => {
+      context.recorder.event(
+        {
+          kind: 'session.ended',
+          session: context.id,
+          endCause: cause,
+          statements: context.seq,
+          bytesFromClient: context.bytesFromClient,
+          bytesToClient: context.bytesToClient,
+          ...(reason === undefined ? {} : { reason }),
+        },
+        'durable',
+        // A failure here cannot be told to anyone any more; at its next start the gateway ends what has no end.
+        () => resolve(),
+      );
+    });
+  }
+}
+
+/** Tells a client why it gets no session, and closes. */
+export async function sayFatal(
+  stream: Duplex,
+  report: { code: string; message: string; hint: string | undefined },
+): Promise<void> {
+  const writer = new MessageWriter();
+  writeReport(writer, { severity: 'FATAL', ...report, message: `throughline: ${report.message}` });
+  await writeAll(stream, writer.take());
+  stream.end(() => stream.destroy());
+}
+
+/** The error that a client sees when its session could not start. */
+export function refusalOf(error: unknown): { code: string; message: string; hint: string | undefined } {
+  if (error instanceof ThroughlineError) {
+    const codes: Partial<Record<ThroughlineError['code'], string>> = {
+      denied: '42501',
+      'target-unreachable': '08001',
+      'target-refused': '08004',
+      'not-recordable': '58030',
+      'handle-invalid': '28000',
+    };
+    return { code: codes[error.code] ?? '08006', message: error.message, hint: error.action };
+  }
+  return { code: 'XX000', message: 'the session could not start', hint: 'Look at the gateway’s log.' };
+}
