@@ -1,0 +1,466 @@
+import { Hono } from 'hono';
+import type { z } from 'zod';
+import { z as zod } from 'zod';
+import {
+  type AdminConnection,
+  type AdminPerson,
+  type ConnectionDetail,
+  type GatewayInfo,
+  HandleRequest,
+  type HandleResponse,
+  paths,
+  RevokeRequest,
+  type SearchHit,
+  type SessionDetail,
+  type SessionView,
+} from '../contract/api.js';
+import type { Actor } from '../contract/chain.js';
+import { ConnectionConfig } from '../contract/connection.js';
+import type { Action, Decision } from '../contract/decision.js';
+import { ThroughlineError } from '../contract/errors.js';
+import { SessionId } from '../contract/ids.js';
+import { limits } from '../contract/limits.js';
+import type { Identity } from '../identity/index.js';
+import { type Decider, decideAdmin, decider } from '../policy/index.js';
+import type { Connection, ConnectionRegistry } from './connections.js';
+import { asThroughlineError, problemResponse } from './http-problems.js';
+import type { LiveSessions } from './live-sessions.js';
+import type { PolicyRegistry } from './policies.js';
+import type { GatewayRecorder } from './recorder.js';
+import type { Sealer } from './sealer/index.js';
+
+/** What the API is made of. */
+export interface GatewayRooms {
+  readonly info: () => GatewayInfo;
+  readonly identity: Identity;
+  readonly connections: ConnectionRegistry;
+  readonly policies: PolicyRegistry;
+  readonly live: LiveSessions;
+  readonly recorder: GatewayRecorder;
+  readonly sealer: Sealer;
+  readonly now: () => number;
+}
+
+interface Environment {
+  Bindings: { remoteAddress: string };
+  Variables: { actor: Actor };
+}
+
+const ConnectionsBody = zod.object({ connections: zod.array(ConnectionConfig).min(1).max(1000) }).strict();
+const PoliciesBody = zod.object({ text: zod.string().max(1024 * 1024) }).strict();
+const searchHitsMax = 200;
+
+/** The HTTP API of contract/api.ts. Schemas at the edge, problems as answers, policy before every look and every change. */
+export function createApi(rooms: GatewayRooms): Hono<Environment> {
+  const { identity, connections, policies, live, recorder, sealer, now } = rooms;
+  const app = new Hono<Environment>();
+
+  app.onError((error) => {
+    const problem = asThroughlineError(error);
+    if (problem.code === 'internal') recorder.complain('request failed', error);
+    return problemResponse(problem);
+  });
+  app.notFound(() => problemResponse(new ThroughlineError('not-found', 'there is no such path')));
+  app.use(async (context, next) => {
+    await next();
+    context.header('cache-control', 'no-store');
+    context.header('x-content-type-options', 'nosniff');
+    context.header('strict-transport-security', 'max-age=31536000');
+  });
+  app.use(async (context, next) => {
+    const response = await identity.routes(context.req.raw, { remoteAddress: context.env.remoteAddress });
+    if (response !== undefined) return response;
+    return next();
+  });
+  app.get(paths.gateway, (context) => context.json(rooms.info()));
+
+  app.use('/v1/*', async (context, next) => {
+    const result = await identity.authenticate({
+      method: context.req.method,
+      url: context.req.url,
+      authorization: context.req.header('authorization'),
+      dpop: context.req.header('dpop'),
+      remoteAddress: context.env.remoteAddress,
+    });
+    if (!result.ok) return problemResponse(result.error, result.dpopNonce);
+    context.set('actor', result.actor);
+    await next();
+    context.header('dpop-nonce', result.dpopNonce);
+    return undefined;
+  });
+
+  const deciderFor = (
+    actor: Actor,
+    connection: { name: string; protocol: string; labels: Record<string, string> },
+  ): Decider => decider(policies.current, actor, connection);
+  const require = (decision: Decision): void => {
+    if (decision.kind === 'allow') return;
+    const action = decision.kind === 'deny' ? decision.action : 'ask for approval';
+    throw new ThroughlineError('denied', decision.message, {
+      action,
+      fields: { policy: decision.grounds.policies.join(', '), policyVersion: decision.grounds.policyVersion },
+    });
+  };
+  const requireAdmin = (actor: Actor, action: Extract<Action, `admin:${string}`>): void =>
+    require(decideAdmin(policies.current, actor, action, now()));
+  /** Sessions outlive their connection's registration: what is gone has no labels left to permit it. */
+  const mayOn = (
+    actor: Actor,
+    action: Extract<Action, `session:${string}`>,
+    session: SessionView,
+  ): Decision => {
+    const connection = connections.get(session.connection) ?? {
+      name: session.connection,
+      protocol: session.protocol,
+      labels: {},
+    };
+    return deciderFor(actor, connection).session(action, session.principal === actor.chain[0].id, now());
+  };
+
+  app.get(paths.whoami, (context) => {
+    const actor = context.get('actor');
+    return context.json({
+      principal: actor.chain[0].id,
+      groups: [...actor.groups],
+      expiresAt: new Date(actor.expiresAtMs).toISOString(),
+      deviceKey: actor.deviceKey ?? '',
+    });
+  });
+
+  app.get(paths.connections, (context) => {
+    const actor = context.get('actor');
+    const visible: ConnectionDetail[] = [];
+    for (const connection of connections.list()) {
+      const decision = deciderFor(actor, connection).connect(now());
+      if (decision.kind === 'deny') continue;
+      visible.push({
+        name: connection.name,
+        protocol: connection.protocol,
+        labels: connection.labels,
+        access: decision.kind === 'allow' ? 'allowed' : 'request',
+        user: clientUser(actor),
+        database: connection.database ?? connection.name,
+      });
+    }
+    return context.json(visible);
+  });
+
+  app.post(paths.handles, async (context) => {
+    const actor = context.get('actor');
+    const wanted = await bodyOf(context.req.raw, HandleRequest);
+    const connection = connectionFor(connections, deciderFor, actor, wanted.connection, now());
+    const handle = await identity.mintHandle(actor, {
+      connection: connection.name,
+      ...(wanted.ttlMs === undefined ? {} : { ttlMs: wanted.ttlMs }),
+      ...(wanted.sessionsMax === undefined ? {} : { sessionsMax: wanted.sessionsMax }),
+    });
+    const answer: HandleResponse = {
+      user: handle.id,
+      password: handle.password,
+      connection: handle.connection,
+      expiresAt: new Date(handle.expiresAtMs).toISOString(),
+      sessionsMax: handle.sessionsMax,
+      listeners: rooms.info().listeners,
+    };
+    return context.json(answer, 201);
+  });
+
+  /** What the index knows, with what runs right now laid over it. */
+  const withLive = (session: SessionView): SessionView => {
+    const running = live.get(session.id);
+    return running === undefined ? session : { ...session, state: 'live', statements: running.statements() };
+  };
+  const viewOf = async (
+    actor: Actor,
+    id: string,
+    action: 'session:view' | 'session:replay' | 'session:revoke',
+  ) => {
+    const parsed = SessionId.safeParse(id);
+    const session = parsed.success ? await sealer.session(parsed.data) : undefined;
+    // What one may not see does not exist for one: the answers are the same.
+    if (session === undefined || mayOn(actor, 'session:view', session).kind !== 'allow') {
+      throw new ThroughlineError('not-found', `there is no session ${id.slice(0, 64)}`, {
+        action: 'list them: throughline sessions',
+      });
+    }
+    if (action !== 'session:view') require(mayOn(actor, action, session));
+    return withLive(session);
+  };
+  const noteRead = async (actor: Actor, what: 'replay' | 'show', session: SessionView): Promise<void> => {
+    if (session.principal === actor.chain[0].id) return;
+    await recorder.record({ kind: 'record.read', by: actor.chain[0].id, what, session: session.id });
+  };
+
+  app.get(paths.sessions, async (context) => {
+    const actor = context.get('actor');
+    const only = context.req.query('live');
+    const of = context.req.query('of');
+    await sealer.caughtUp();
+    const all = await sealer.sessions({
+      ...(only === undefined ? {} : { live: true }),
+      ...(of === undefined ? {} : { of }),
+    });
+    const verdicts = new Map<string, boolean>();
+    const visible = all.filter((session) => {
+      const key = `${session.principal === actor.chain[0].id} ${session.connection}`;
+      let may = verdicts.get(key);
+      if (may === undefined) {
+        may = mayOn(actor, 'session:view', session).kind === 'allow';
+        verdicts.set(key, may);
+      }
+      return may;
+    });
+    return context.json(visible.map(withLive));
+  });
+
+  app.get(paths.session(':id').replace('%3A', ':'), async (context) => {
+    const actor = context.get('actor');
+    await sealer.caughtUp();
+    const session = await viewOf(actor, context.req.param('id') ?? '', 'session:view');
+    await noteRead(actor, 'show', session);
+    const detail: SessionDetail = { ...session, statements: await sealer.statements(session.id) };
+    return context.json(detail);
+  });
+
+  app.get(paths.recording(':id').replace('%3A', ':'), async (context) => {
+    const actor = context.get('actor');
+    await sealer.caughtUp();
+    const session = await viewOf(actor, context.req.param('id') ?? '', 'session:replay');
+    await noteRead(actor, 'replay', session);
+    return new Response(ndjson(sealer.replay(session.id)), {
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+  });
+
+  app.post(paths.revoke, async (context) => {
+    const actor = context.get('actor');
+    const { id, reason } = await bodyOf(context.req.raw, RevokeRequest);
+    const running = live.get(id);
+    if (running === undefined) {
+      await sealer.caughtUp();
+      await viewOf(actor, id, 'session:revoke');
+      throw new ThroughlineError('conflict', 'the session has ended already', {
+        action: `see throughline sessions show ${id}`,
+      });
+    }
+    const own = running.actor.chain[0].id === actor.chain[0].id;
+    if (!own && actor.chain.length > 1) {
+      throw new ThroughlineError('denied', 'agents may not revoke the sessions of others', {
+        action: 'ask a person to do it',
+      });
+    }
+    const connection = connections.get(running.connection) ?? {
+      name: running.connection,
+      protocol: 'postgres',
+      labels: {},
+    };
+    const may = deciderFor(actor, connection);
+    if (may.session('session:view', own, now()).kind !== 'allow') {
+      throw new ThroughlineError('not-found', `there is no session ${id}`, {
+        action: 'list them: throughline sessions',
+      });
+    }
+    require(may.session('session:revoke', own, now()));
+    // Ended first: in an emergency nothing waits for a disk. The client's error, the event and the answer follow.
+    const ended = running.end(
+      'revoked',
+      `this session was revoked by ${actor.chain[0].id}: ${recorder.maskText(reason)}`,
+    );
+    await recorder.record({
+      kind: 'session.revoked',
+      session: running.id,
+      by: actor.chain,
+      reason: recorder.maskText(reason),
+    });
+    await ended;
+    return context.json({ ended: [running.id] });
+  });
+
+  app.get(paths.search, async (context) => {
+    const actor = context.get('actor');
+    const query = context.req.query('q') ?? '';
+    if (query.trim() === '' || query.length > 1000) {
+      throw new ThroughlineError('invalid-request', 'give a query of 1 to 1,000 characters');
+    }
+    await sealer.caughtUp();
+    const hits = await sealer.search(query, searchHitsMax);
+    const sessions = new Map<string, boolean>();
+    const visible: SearchHit[] = [];
+    for (const hit of hits) {
+      let may = sessions.get(hit.session);
+      if (may === undefined) {
+        const session = await sealer.session(hit.session);
+        may = session !== undefined && mayOn(actor, 'session:replay', session).kind === 'allow';
+        sessions.set(hit.session, may);
+      }
+      if (may) visible.push(hit);
+    }
+    if (visible.some((hit) => hit.principal !== actor.chain[0].id)) {
+      await recorder.record({
+        kind: 'record.read',
+        by: actor.chain[0].id,
+        what: 'search',
+        query: recorder.maskText(query),
+      });
+    }
+    return context.json(visible);
+  });
+
+  app.get(paths.checkpoint, async (context) => context.text(await sealer.checkpoint()));
+
+  app.post(paths.logVerify, async (context) => {
+    await sealer.caughtUp();
+    return context.json(await sealer.verify());
+  });
+
+  app.get(paths.adminConnections, (context) => {
+    requireAdmin(context.get('actor'), 'admin:connections');
+    return context.json(connections.list().map(adminView));
+  });
+  app.get(paths.adminConnection(':name').replace('%3A', ':'), (context) => {
+    requireAdmin(context.get('actor'), 'admin:connections');
+    return context.json(adminView(known(connections, context.req.param('name') ?? '')));
+  });
+  app.put(paths.adminConnections, async (context) => {
+    const actor = context.get('actor');
+    requireAdmin(actor, 'admin:connections');
+    const body = await bodyOf(context.req.raw, ConnectionsBody);
+    return context.json(await connections.put(body.connections, actor.chain[0].id));
+  });
+  app.delete(paths.adminConnection(':name').replace('%3A', ':'), async (context) => {
+    const actor = context.get('actor');
+    requireAdmin(actor, 'admin:connections');
+    const name = context.req.param('name') ?? '';
+    known(connections, name);
+    await connections.remove(name, actor.chain[0].id);
+    return context.json({ removed: name });
+  });
+
+  app.get(paths.adminPolicies, (context) => {
+    requireAdmin(context.get('actor'), 'admin:policies');
+    return context.json(policies.document);
+  });
+  app.put(paths.adminPolicies, async (context) => {
+    const actor = context.get('actor');
+    requireAdmin(actor, 'admin:policies');
+    const { text } = await bodyOf(context.req.raw, PoliciesBody);
+    return context.json(await policies.put(text, actor.chain[0].id));
+  });
+
+  app.get(paths.adminPeople, async (context) => {
+    requireAdmin(context.get('actor'), 'admin:people');
+    const running = live.list();
+    const people: z.infer<typeof AdminPerson>[] = (await identity.people()).map((person) => ({
+      principal: person.principal,
+      groups: [...person.groups],
+      signIns: person.signIns,
+      lastSeenAt: person.lastSeenAt,
+      sessionsLive: running.filter((session) => session.actor.chain[0].id === person.principal).length,
+    }));
+    return context.json(people);
+  });
+
+  return app;
+}
+
+/**
+ * The connection that this actor may use now. What one may not see and what does not exist get one answer, so that
+ * names cannot be tried out.
+ */
+export function connectionFor(
+  connections: ConnectionRegistry,
+  deciderFor: (actor: Actor, connection: Connection) => Decider,
+  actor: Actor,
+  name: string,
+  nowMs: number,
+): Connection {
+  const connection = connections.get(name);
+  const decision = connection === undefined ? undefined : deciderFor(actor, connection).connect(nowMs);
+  if (connection !== undefined && decision?.kind === 'allow') return connection;
+  if (decision?.kind === 'hold') {
+    throw new ThroughlineError('denied', decision.message, {
+      action: `ask a member of ${decision.approvers.join(' or ')}`,
+    });
+  }
+  throw new ThroughlineError('denied', `there is no connection "${name.slice(0, 63)}" that you may use`, {
+    action: 'list what you may use: throughline connections; for more, ask an admin',
+  });
+}
+
+/** The user that tools show. It decides nothing: who acts is known from the ticket. */
+function clientUser(actor: Actor): string {
+  const name = actor.chain[0].id.split('/').at(-1) ?? 'throughline';
+  return /^[A-Za-z0-9._@-]{1,63}$/.test(name) ? name : 'throughline';
+}
+
+function known(connections: ConnectionRegistry, name: string): Connection {
+  const connection = connections.get(name);
+  if (connection !== undefined) return connection;
+  throw new ThroughlineError('not-found', `there is no connection "${name.slice(0, 63)}"`, {
+    action: 'list them: throughline admin connections list',
+  });
+}
+
+function adminView(connection: Connection): z.infer<typeof AdminConnection> {
+  const { name, protocol, address, database, labels, masks, recording, credentialKind } = connection;
+  return {
+    name,
+    protocol,
+    address,
+    ...(database === undefined ? {} : { database }),
+    credential: { held: credentialKind !== 'none', kind: credentialKind },
+    labels,
+    masks,
+    recording,
+  };
+}
+
+/** Reads a JSON body within its bound and checks it. */
+async function bodyOf<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
+  const type = request.headers.get('content-type') ?? '';
+  if (!/^application\/json\b/i.test(type)) {
+    throw new ThroughlineError('invalid-request', 'the body must be application/json');
+  }
+  const text = await boundedText(request);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new ThroughlineError('invalid-request', 'the body is not JSON');
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new ThroughlineError(
+    'invalid-request',
+    `${issue?.path.join('.') || 'the body'}: ${issue?.message ?? 'invalid'}`,
+  );
+}
+
+async function boundedText(request: Request): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  if (request.body !== null) {
+    for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
+      bytes += chunk.length;
+      if (bytes > limits.requestBodyBytesMax)
+        throw new ThroughlineError('too-large', 'the body is larger than 4 MiB');
+      chunks.push(chunk);
+    }
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function ndjson(items: AsyncIterable<unknown>): ReadableStream<Uint8Array> {
+  const iterator = items[Symbol.asyncIterator]();
+  return new ReadableStream({
+    async pull(controller) {
+      const next = await iterator.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(Buffer.from(`${JSON.stringify(next.value)}\n`));
+    },
+    async cancel() {
+      await iterator.return?.();
+    },
+  });
+}

@@ -1,0 +1,92 @@
+import type { ConnectionInput } from '../../contract/connection.js';
+
+/** Policies that a new demo starts with; change them with `throughline admin policies put FILE`. */
+export const demoPolicies = `// Who may do what in the demo. Actions and context: see "Policies" in the README.
+
+@id("contractors-read-the-shop")
+@message("contractors may read the shop's data, not change it")
+permit (
+  principal in Group::"contractors",
+  action in [Action::"connect", Action::"sql:read"],
+  resource in Label::"team=shop"
+);
+
+@id("engineers-read-and-write-the-shop")
+permit (
+  principal in Group::"engineers",
+  action in [Action::"connect", Action::"sql:read", Action::"sql:write"],
+  resource in Label::"team=shop"
+);
+
+@id("dba-change-the-schema")
+permit (
+  principal in Group::"dba",
+  action in [Action::"connect", Action::"sql:read", Action::"sql:write", Action::"sql:ddl"],
+  resource is Connection
+);
+
+@id("everyone-sees-their-own-sessions")
+permit (
+  principal is User,
+  action in [Action::"session:view", Action::"session:replay", Action::"session:revoke"],
+  resource is Connection
+) when { context.session.own };
+
+@id("auditors-see-everything-that-happened")
+permit (
+  principal in Group::"auditors",
+  action in [Action::"session:view", Action::"session:replay"],
+  resource is Connection
+);
+
+@id("admins-run-the-gateway")
+permit (
+  principal in Group::"admin",
+  action in [Action::"admin:connections", Action::"admin:policies", Action::"admin:people"],
+  resource is Gateway
+);
+
+@id("admins-see-and-end-sessions")
+permit (
+  principal in Group::"admin",
+  action in [Action::"session:view", Action::"session:replay", Action::"session:revoke"],
+  resource is Connection
+);
+`;
+
+export const demoConnectionName = 'shop-db';
+export const demoTargetUser = 'shop';
+export const demoTargetDatabase = 'shop';
+
+/** shop-db as an admin would write it. `address` and `authentication` follow from how the target can run here. */
+export function demoConnection(input: {
+  address: string;
+  authentication: 'scram' | 'trust';
+  password: string;
+}): ConnectionInput {
+  return {
+    name: demoConnectionName,
+    protocol: 'postgres',
+    address: input.address,
+    database: demoTargetDatabase,
+    // A unix socket in a private directory: there is no network to protect.
+    tls: 'off',
+    authentication: input.authentication,
+    credential: { user: demoTargetUser, password: input.password },
+    labels: { team: 'shop', environment: 'demo' },
+    masks: [
+      { columns: ['public.customers.full_name'], with: 'redact' },
+      {
+        columns: [
+          'public.customers.email',
+          'public.customers.phone',
+          'public.customers.card_number',
+          'public.customers.iban',
+        ],
+        with: 'partial',
+      },
+      { detect: ['email', 'phone', 'card', 'iban', 'key'], with: 'partial' },
+    ],
+    recording: { rows: '4MB', durability: 'strict' },
+  };
+}

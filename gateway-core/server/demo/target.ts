@@ -1,0 +1,339 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ThroughlineError } from '../../contract/errors.js';
+import { demoTargetDatabase, demoTargetUser } from './defaults.js';
+import { sampleDataStatements } from './sample-data.js';
+
+/** The demo's database server, started when someone first connects. */
+export interface DemoTarget {
+  readonly kind: 'postgresql' | 'pglite';
+  /** Starts it when it does not run; resolves to the directory of its unix socket. */
+  start(password: string): Promise<string>;
+  stop(): Promise<void>;
+  /** Where its own data lies: outside the gateway's data directory, since it holds the clear values. */
+  readonly directory: string;
+}
+
+const startTimeoutMs = 60_000;
+const port = 5432;
+
+/** A real PostgreSQL where Debian's (or another) server is installed, else PGlite. */
+export function demoTarget(directory: string): DemoTarget {
+  const binaries = postgresBinaries();
+  if (binaries === undefined) return new PgliteTarget(directory);
+  const user = unprivilegedUser();
+  // The server's user must reach the directory, which it cannot below root's own home or a private scratch directory.
+  const base =
+    user === undefined
+      ? directory
+      : join(
+          '/var/lib/throughline',
+          `demo-${createHash('sha256').update(directory).digest('hex').slice(0, 16)}`,
+        );
+  return new PostgresTarget(base, binaries, user);
+}
+
+function postgresBinaries(): string | undefined {
+  const base = '/usr/lib/postgresql';
+  const debian = existsSync(base)
+    ? readdirSync(base)
+        .sort((a, b) => Number(b) - Number(a))
+        .map((each) => `${base}/${each}/bin`)
+    : [];
+  const others = ['/opt/homebrew/opt/postgresql/bin', '/usr/local/opt/postgresql/bin', '/usr/pgsql/bin'];
+  return [...debian, ...others].find(
+    (bin) => existsSync(join(bin, 'initdb')) && existsSync(join(bin, 'postgres')),
+  );
+}
+
+/** PostgreSQL refuses to run as root: then `postgres`, else `nobody`, runs it. Undefined: run as ourselves. */
+function unprivilegedUser(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  for (const name of ['postgres', 'nobody']) {
+    const uid = spawnSync('id', ['-u', name], { encoding: 'utf8' });
+    const gid = spawnSync('id', ['-g', name], { encoding: 'utf8' });
+    if (uid.status === 0 && gid.status === 0) return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
+  }
+  throw new ThroughlineError(
+    'target-unreachable',
+    'PostgreSQL cannot run as root and there is no unprivileged user',
+    {
+      action: 'create a user named postgres, or run the demo as an ordinary user',
+    },
+  );
+}
+
+class PostgresTarget implements DemoTarget {
+  readonly kind = 'postgresql';
+  readonly directory: string;
+  readonly #binaries: string;
+  readonly #user: { uid: number; gid: number } | undefined;
+  #starting: Promise<string> | undefined;
+  #process: ChildProcess | undefined;
+
+  constructor(directory: string, binaries: string, user: { uid: number; gid: number } | undefined) {
+    this.directory = directory;
+    this.#binaries = binaries;
+    this.#user = user;
+  }
+
+  start(password: string): Promise<string> {
+    if (this.#starting === undefined) {
+      const starting = this.#start(password);
+      this.#starting = starting;
+      // The next caller tries again.
+      starting.catch(() => {
+        this.#starting = undefined;
+      });
+    }
+    return this.#starting;
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running();
+    this.#starting = undefined;
+    if (running === undefined) return;
+    // Fast shutdown: https://www.postgresql.org/docs/15/server-shutdown.html
+    process.kill(running.pid, 'SIGINT');
+    for (let waited = 0; waited < 100 && this.#running() !== undefined; waited += 1) await sleep(50);
+  }
+
+  async #start(password: string): Promise<string> {
+    const data = join(this.directory, 'data');
+    const running = this.#running();
+    const fits = this.#passwordMark(password);
+    if (running !== undefined && fits) return running.socketDirectory;
+    if (running !== undefined) await this.stop();
+    if (!existsSync(join(this.directory, 'ready'))) await this.#initialise(data, password);
+    else if (!fits) await this.#setPassword(data, password);
+
+    const socketDirectory = mkdtempSync(join(tmpdir(), 'throughline-shop-'));
+    this.#own(socketDirectory);
+    const child = spawn(
+      join(this.#binaries, 'postgres'),
+      [
+        '-D',
+        data,
+        '-k',
+        socketDirectory,
+        '-c',
+        'listen_addresses=',
+        '-c',
+        `port=${port}`,
+        '-c',
+        'unix_socket_permissions=0700',
+        '-c',
+        'logging_collector=off',
+        '-c',
+        'max_connections=200',
+      ],
+      {
+        ...this.#user,
+        stdio: ['ignore', 'ignore', 'ignore'],
+        env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C.UTF-8' },
+        detached: true,
+      },
+    );
+    child.unref();
+    this.#process = child;
+    child.on('exit', () => {
+      this.#starting = undefined;
+      rmSync(socketDirectory, { recursive: true, force: true });
+    });
+    for (let waitedMs = 0; waitedMs < startTimeoutMs; waitedMs += 20) {
+      if (this.#running()?.ready === true) return socketDirectory;
+      if (this.#process.exitCode !== null) break;
+      await sleep(20);
+    }
+    throw new ThroughlineError('target-unreachable', 'the demo database did not start', {
+      action: `look at ${this.directory}, or delete it to start afresh`,
+    });
+  }
+
+  /** postmaster.pid: pid, data directory, start time, port, socket directory, address, shared memory, status. */
+  #running(): { pid: number; socketDirectory: string; ready: boolean } | undefined {
+    try {
+      const lines = readFileSync(join(this.directory, 'data', 'postmaster.pid'), 'utf8').split('\n');
+      const pid = Number(lines[0]);
+      process.kill(pid, 0);
+      return { pid, socketDirectory: lines[4] ?? '', ready: (lines[7] ?? '').trim() === 'ready' };
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #initialise(data: string, password: string): Promise<void> {
+    rmSync(this.directory, { recursive: true, force: true });
+    mkdirSync(dirname(this.directory), { recursive: true, mode: 0o755 });
+    mkdirSync(this.directory, { mode: 0o700 });
+    this.#own(this.directory);
+    const made = await this.#run('initdb', [
+      '-D',
+      data,
+      '-U',
+      'postgres',
+      '-E',
+      'UTF8',
+      '--locale=C.UTF-8',
+      '--auth=reject',
+      '--no-sync',
+    ]);
+    if (made.status !== 0) {
+      throw new ThroughlineError('target-unreachable', `initdb failed: ${made.errors.split('\n')[0]}`, {
+        action: `look at ${this.directory}`,
+      });
+    }
+    // Nobody signs in as the superuser, and the shop's user only with its password.
+    writeFileSync(join(data, 'pg_hba.conf'), `local ${demoTargetDatabase} ${demoTargetUser} scram-sha-256\n`);
+    await this.#single(data, 'postgres', [
+      `create role ${demoTargetUser} login password '${quoted(password)}'`,
+      `create database ${demoTargetDatabase} owner ${demoTargetUser}`,
+    ]);
+    await this.#single(data, demoTargetDatabase, [
+      `alter schema public owner to ${demoTargetUser}`,
+      `set role ${demoTargetUser}`,
+      'begin',
+      ...sampleDataStatements,
+      'commit',
+      'reset role',
+      'vacuum (analyze)',
+    ]);
+    this.#mark(password);
+    writeFileSync(join(this.directory, 'ready'), '');
+  }
+
+  async #setPassword(data: string, password: string): Promise<void> {
+    await this.#single(data, 'postgres', [`alter role ${demoTargetUser} password '${quoted(password)}'`]);
+    this.#mark(password);
+  }
+
+  /** Single-user mode needs no server, no network and no client: https://www.postgresql.org/docs/15/app-postgres.html */
+  async #single(data: string, database: string, statements: readonly string[]): Promise<void> {
+    const input = statements.map((each) => `${each.replaceAll(/\n\s*\n/g, '\n')};\n\n`).join('');
+    const result = await this.#run(
+      'postgres',
+      ['--single', '-j', '-D', data, '-c', 'exit_on_error=true', database],
+      input,
+    );
+    const complaint = /(?:ERROR|FATAL):\s*(.*)/.exec(result.errors)?.[1];
+    if (result.status === 0 && complaint === undefined) return;
+    throw new ThroughlineError(
+      'target-unreachable',
+      `the demo database could not be filled: ${complaint ?? 'postgres failed'}`,
+      {
+        action: `delete ${this.directory} and start again`,
+      },
+    );
+  }
+
+  /** Never synchronously: the gateway serves others while the demo's data is made. */
+  #run(
+    program: string,
+    args: readonly string[],
+    input = '',
+  ): Promise<{ status: number | null; errors: string }> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(join(this.#binaries, program), args, {
+        ...this.#user,
+        cwd: '/',
+        stdio: ['pipe', 'ignore', 'pipe'],
+        env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C.UTF-8', TZ: 'UTC' },
+      });
+      let errors = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        errors = (errors + text).slice(-10_000);
+      });
+      child.on('error', reject);
+      child.on('close', (status) => resolve({ status, errors }));
+      // A child that fails early closes its end; its status says so.
+      child.stdin.on('error', () => undefined);
+      child.stdin.end(input);
+    });
+  }
+
+  #mark(password: string): void {
+    writeFileSync(join(this.directory, 'password-mark'), markOf(password), { mode: 0o600 });
+  }
+
+  #passwordMark(password: string): boolean {
+    try {
+      return readFileSync(join(this.directory, 'password-mark'), 'utf8') === markOf(password);
+    } catch {
+      return false;
+    }
+  }
+
+  #own(path: string): void {
+    if (this.#user !== undefined) chownSync(path, this.#user.uid, this.#user.gid);
+  }
+}
+
+/** Tells whether the cluster's password is the gateway's, without being of use to sign in. */
+function markOf(password: string): string {
+  return createHash('sha256').update(`throughline demo mark ${password}`).digest('hex').slice(0, 16);
+}
+
+function quoted(text: string): string {
+  return text.replaceAll("'", "''");
+}
+
+/** PostgreSQL compiled to WebAssembly, in this process, behind a private unix socket. One session at a time. */
+class PgliteTarget implements DemoTarget {
+  readonly kind = 'pglite';
+  readonly directory: string;
+  #starting: Promise<string> | undefined;
+  #stop: (() => Promise<void>) | undefined;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  start(): Promise<string> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async stop(): Promise<void> {
+    await this.#stop?.();
+    this.#starting = undefined;
+    this.#stop = undefined;
+  }
+
+  async #start(): Promise<string> {
+    const { PGlite } = await import('@electric-sql/pglite');
+    const { PGLiteSocketServer } = await import('@electric-sql/pglite-socket');
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    const database = await PGlite.create(join(this.directory, 'pglite'));
+    const ready = join(this.directory, 'ready');
+    if (!existsSync(ready)) {
+      await database.exec(`begin; ${sampleDataStatements.join(';\n')}; commit;`);
+      writeFileSync(ready, '');
+    }
+    const socketDirectory = mkdtempSync(join(tmpdir(), 'throughline-shop-'));
+    const server = new PGLiteSocketServer({
+      db: database,
+      path: join(socketDirectory, `.s.PGSQL.${port}`),
+      maxConnections: 20,
+    });
+    await server.start();
+    this.#stop = async () => {
+      await server.stop();
+      await database.close();
+      rmSync(socketDirectory, { recursive: true, force: true });
+    };
+    return socketDirectory;
+  }
+}

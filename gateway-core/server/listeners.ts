@@ -1,0 +1,193 @@
+import { createServer as createHttpsServer } from 'node:https';
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { getRequestListener } from '@hono/node-server';
+import { paths, upgradeProtocol } from '../contract/api.js';
+import { ThroughlineError } from '../contract/errors.js';
+import type { Identity } from '../identity/index.js';
+import type { ServerCertificate } from './certificates.js';
+import { isLoopback } from './config.js';
+import { asThroughlineError, refuseUpgrade } from './http-problems.js';
+import type { GatewayRecorder } from './recorder.js';
+import type { SessionServer } from './sessions.js';
+
+const headersTimeoutMs = 15_000;
+const requestTimeoutMs = 60_000;
+const headerBytesMax = 16 * 1024;
+/** Sockets at once, streams included; past it new ones are closed at accept. */
+const socketsMax = 10_000;
+
+export interface Listener {
+  readonly host: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export interface ApiListenerInput {
+  readonly host: string;
+  readonly port: number;
+  readonly certificate: ServerCertificate;
+  readonly app: () => {
+    fetch(request: Request, bindings: { remoteAddress: string }): Response | Promise<Response>;
+  };
+  readonly identity: () => Identity;
+  readonly sessions: () => SessionServer;
+  readonly recorder: GatewayRecorder;
+}
+
+/** The HTTPS listener: API requests, and upgrades to raw streams. TLS 1.2 and later, HTTP/1.1. */
+export async function listenApi(input: ApiListenerInput): Promise<Listener> {
+  const server = createHttpsServer({
+    cert: input.certificate.certificatePem,
+    key: input.certificate.keyPem,
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: ['http/1.1'],
+    maxHeaderSize: headerBytesMax,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    noDelay: true,
+  });
+  server.maxConnections = socketsMax;
+  const handle = getRequestListener((request, environment) => {
+    const remoteAddress =
+      ('incoming' in environment ? environment.incoming.socket.remoteAddress : undefined) ?? '';
+    return input.app().fetch(request, { remoteAddress });
+  });
+  server.on('request', (request, response) => {
+    handle(request, response).catch((error: unknown) => {
+      input.recorder.complain('a request broke', error);
+      response.destroy();
+    });
+  });
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => undefined);
+    upgrade(input, request, socket, head).catch((error: unknown) => {
+      input.recorder.complain('an upgrade broke', error);
+      socket.destroy();
+    });
+  });
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
+    else socket.destroy();
+  });
+  return listen(server, input.host, input.port);
+}
+
+const streamPath = new RegExp(`^${paths.stream('NAME').replace('NAME', '([^/?#]{1,200})')}$`);
+
+async function upgrade(
+  input: ApiListenerInput,
+  request: {
+    method?: string;
+    url?: string;
+    headers: Record<string, string | string[] | undefined>;
+    socket: Socket;
+  },
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  const header = (name: string) => {
+    const value = request.headers[name];
+    return Array.isArray(value) ? value.join(',') : value;
+  };
+  const match = streamPath.exec(request.url ?? '');
+  if (match === null || request.method !== 'GET' || header('upgrade')?.toLowerCase() !== upgradeProtocol) {
+    refuseUpgrade(socket, new ThroughlineError('not-found', 'there is no such stream'));
+    return;
+  }
+  const result = await input.identity().authenticate({
+    method: 'GET',
+    url: request.url ?? '',
+    authorization: header('authorization'),
+    dpop: header('dpop'),
+    remoteAddress: request.socket.remoteAddress ?? '',
+  });
+  if (!result.ok) {
+    refuseUpgrade(socket, result.error, result.dpopNonce);
+    return;
+  }
+  const sessions = input.sessions();
+  let connection: ReturnType<SessionServer['admit']>;
+  try {
+    connection = sessions.admit(result.actor, nameOf(match[1] ?? ''));
+  } catch (error) {
+    const known = asThroughlineError(error);
+    await input.recorder.record({
+      kind: 'session.refused',
+      connection: nameOf(match[1] ?? '').slice(0, 63),
+      chain: result.actor.chain,
+      code: known.code,
+      reason: known.message,
+    });
+    refuseUpgrade(socket, known, result.dpopNonce);
+    return;
+  }
+  if (head.length > 0) socket.unshift(head);
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${upgradeProtocol}\r\ndpop-nonce: ${result.dpopNonce}\r\n\r\n`,
+  );
+  await sessions.serveStream(socket, result.actor, connection);
+}
+
+function nameOf(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return '';
+  }
+}
+
+/** The native PostgreSQL listener: standard clients, with a handle. */
+export async function listenPostgres(input: {
+  host: string;
+  port: number;
+  sessions: () => SessionServer;
+  recorder: GatewayRecorder;
+}): Promise<Listener> {
+  const server = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true });
+  server.maxConnections = socketsMax;
+  server.on('connection', (socket) => {
+    socket.on('error', () => undefined);
+    input
+      .sessions()
+      .serveNative(socket, isLoopback(socket.remoteAddress ?? ''))
+      .catch((error: unknown) => {
+        input.recorder.complain('a native session broke', error);
+        socket.destroy();
+      });
+  });
+  return listen(server, input.host, input.port);
+}
+
+function listen(server: Server, host: string, port: number): Promise<Listener> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(
+        new ThroughlineError('conflict', `cannot listen on ${host}:${port} (${error.code ?? 'error'})`, {
+          action:
+            error.code === 'EADDRINUSE'
+              ? 'another program has the port: choose another, or port 0'
+              : 'choose another address',
+        }),
+      );
+    });
+    server.listen(port, host, () => {
+      server.on('error', () => undefined);
+      const address = server.address() as AddressInfo;
+      resolve({
+        host,
+        port: address.port,
+        close: () =>
+          new Promise((closed) => {
+            server.close(() => closed());
+            for (const socket of sockets) socket.destroy();
+          }),
+      });
+    });
+  });
+}

@@ -1,0 +1,50 @@
+import type { Actor } from '../contract/chain.js';
+import type { EndCause } from '../contract/events.js';
+import type { SessionId } from '../contract/ids.js';
+
+/** A running session as the rest of the gateway sees it. */
+export interface LiveSession {
+  readonly id: SessionId;
+  readonly connection: string;
+  readonly actor: Actor;
+  readonly startedAtMs: number;
+  readonly via: 'tunnel' | 'native';
+  readonly application: string | undefined;
+  statements(): number;
+  /** Ends it now: the client gets its protocol's own error with `reason`. Idempotent; resolves when it is over. */
+  end(cause: EndCause, reason: string): Promise<void>;
+}
+
+/** The sessions of this gateway that run now. */
+export class LiveSessions {
+  readonly #sessions = new Map<SessionId, LiveSession>();
+
+  add(session: LiveSession): void {
+    this.#sessions.set(session.id, session);
+  }
+
+  remove(id: SessionId): void {
+    this.#sessions.delete(id);
+  }
+
+  get(id: string): LiveSession | undefined {
+    return this.#sessions.get(id as SessionId);
+  }
+
+  list(): readonly LiveSession[] {
+    return [...this.#sessions.values()];
+  }
+
+  countOf(signIn: string): number {
+    let count = 0;
+    for (const session of this.#sessions.values()) if (session.actor.signIn === signIn) count += 1;
+    return count;
+  }
+
+  /** Ends every session that `which` names, at once. Returns their ids. */
+  async end(which: (session: LiveSession) => boolean, cause: EndCause, reason: string): Promise<SessionId[]> {
+    const ending = this.list().filter(which);
+    await Promise.all(ending.map((session) => session.end(cause, reason)));
+    return ending.map((session) => session.id);
+  }
+}

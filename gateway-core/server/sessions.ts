@@ -1,0 +1,297 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { monotonicFactory } from 'ulid';
+import type { Actor } from '../contract/chain.js';
+import { rowsKeptBytes } from '../contract/connection.js';
+import { ThroughlineError } from '../contract/errors.js';
+import { SessionId } from '../contract/ids.js';
+import { limits } from '../contract/limits.js';
+import type { Identity, ScramVerifier } from '../identity/index.js';
+import { decider } from '../policy/index.js';
+import { CancelKeys } from '../proxy/postgres/cancel.js';
+import { CatalogCache } from '../proxy/postgres/catalog.js';
+import { type ClientTls, sortParameters, startClient } from '../proxy/postgres/client-startup.js';
+import { createJudge } from '../proxy/postgres/judge.js';
+import { authenticateHandle } from '../proxy/postgres/native-authentication.js';
+import { PostgresSession, refusalOf, sayFatal } from '../proxy/postgres/session.js';
+import type { Target } from '../proxy/postgres/upstream.js';
+import { connectionFor } from './api.js';
+import type { Connection, ConnectionRegistry } from './connections.js';
+import type { LiveSessions } from './live-sessions.js';
+import type { PolicyRegistry } from './policies.js';
+import type { GatewayRecorder } from './recorder.js';
+
+/** From tickets and handles to running sessions. */
+export interface SessionRooms {
+  readonly identity: Identity;
+  readonly connections: ConnectionRegistry;
+  readonly policies: PolicyRegistry;
+  readonly live: LiveSessions;
+  readonly recorder: GatewayRecorder;
+  readonly tls: ClientTls;
+  readonly keys: { readonly maskHash: Uint8Array; readonly salt: Uint8Array; readonly mock: Uint8Array };
+  /** Called before a target is dialled: starts the demo's. Gives the address, when it is only known then. */
+  readonly beforeDial: (connection: Connection) => Promise<string | undefined>;
+  readonly now: () => number;
+}
+
+const ulid = monotonicFactory();
+
+/** Serves database sessions: streams that came with a ticket, and sockets of the native listener. */
+export class SessionServer {
+  readonly #rooms: SessionRooms;
+  readonly #cancelKeys = new CancelKeys();
+  readonly #catalogs = new Map<string, CatalogCache>();
+
+  constructor(rooms: SessionRooms) {
+    this.#rooms = rooms;
+    rooms.connections.onChange((name) => {
+      this.#catalogs.delete(name);
+      void rooms.live.end(
+        (session) => session.connection === name,
+        'revoked',
+        'the connection was changed by an admin: connect again',
+      );
+    });
+  }
+
+  /** Policy on opening a stream. Throws `denied`, `rate-limited`. */
+  admit(actor: Actor, name: string): Connection {
+    const { connections, policies, live, now } = this.#rooms;
+    const connection = connectionFor(
+      connections,
+      (who, what) => decider(policies.current, who, what),
+      actor,
+      name,
+      now(),
+    );
+    if (live.countOf(actor.signIn) >= limits.streamsPerActorMax) {
+      throw new ThroughlineError(
+        'rate-limited',
+        `you have ${limits.streamsPerActorMax} sessions open already`,
+        {
+          action: 'end some first: throughline sessions --live',
+        },
+      );
+    }
+    return connection;
+  }
+
+  /** One upgraded stream: the actor is known, the client needs no password. */
+  async serveStream(stream: Duplex, actor: Actor, connection: Connection): Promise<void> {
+    const signal = AbortSignal.timeout(limits.startupTimeoutMs);
+    const start = await startClient(stream, this.#rooms.tls, signal);
+    if (start.kind === 'refused') return;
+    if (start.kind === 'cancel') {
+      this.#cancelKeys.cancel(start.processId, start.secretKey, actor.signIn);
+      start.stream.end();
+      return;
+    }
+    await this.#serve(start, actor, connection, 'tunnel', signal);
+  }
+
+  /** One socket of the native listener: the database names the connection, the user names the handle. */
+  async serveNative(socket: Socket, isLoopback: boolean): Promise<void> {
+    const { identity, connections, keys, recorder, tls } = this.#rooms;
+    const signal = AbortSignal.timeout(limits.startupTimeoutMs);
+    const start = await startClient(socket, tls, signal);
+    if (start.kind === 'refused') return;
+    if (start.kind === 'cancel') {
+      this.#cancelKeys.cancel(start.processId, start.secretKey, undefined);
+      start.stream.end();
+      return;
+    }
+    if (!start.encrypted && !isLoopback) {
+      await sayFatal(start.stream, {
+        code: '28000',
+        message: 'TLS is required here',
+        hint: 'Set sslmode=require or better.',
+      });
+      return;
+    }
+    const user = start.message.parameters.get('user') ?? '';
+    const database = start.message.parameters.get('database') ?? user;
+    if (start.negotiation !== undefined) start.stream.write(start.negotiation);
+    const handle = await identity.handleForScram(user);
+    const fits = handle !== undefined && handle.connection === database;
+    const verifier = handle === undefined || !fits ? undefined : handle;
+    const binding = start.encrypted ? tls.binding : undefined;
+    const proved = await authenticateHandle(
+      start.stream,
+      user,
+      verifier && decoded(verifier),
+      binding,
+      keys.mock,
+      signal,
+    );
+    const connection = connections.get(database);
+    if (
+      !proved ||
+      handle === undefined ||
+      connection === undefined ||
+      !(await identity.useHandle(handle.id))
+    ) {
+      await recorder.record({
+        kind: 'session.refused',
+        connection: database.slice(0, 63),
+        code: 'handle-invalid',
+        reason: 'the handle is not valid',
+      });
+      if (proved)
+        await sayFatal(start.stream, {
+          code: '28000',
+          message: 'the handle is used up or has expired',
+          hint: undefined,
+        });
+      return;
+    }
+    try {
+      this.admit(handle.actor, connection.name);
+    } catch (error) {
+      await this.#refuse(start.stream, handle.actor, connection.name, error);
+      return;
+    }
+    await this.#serve({ ...start, negotiation: undefined }, handle.actor, connection, 'native', signal);
+  }
+
+  async #serve(
+    start: Extract<Awaited<ReturnType<typeof startClient>>, { kind: 'startup' }>,
+    actor: Actor,
+    connection: Connection,
+    via: 'tunnel' | 'native',
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { live, now } = this.#rooms;
+    const id = SessionId.parse(`ses_${ulid(now())}`);
+    try {
+      const session = this.#session(id, start, actor, connection, via);
+      await session.run(signal);
+    } catch (error) {
+      await this.#refuse(start.stream, actor, connection.name, error);
+    } finally {
+      live.remove(id);
+    }
+  }
+
+  #session(
+    id: SessionId,
+    start: Extract<Awaited<ReturnType<typeof startClient>>, { kind: 'startup' }>,
+    actor: Actor,
+    connection: Connection,
+    via: 'tunnel' | 'native',
+  ): PostgresSession {
+    const { policies, live, recorder, keys, now } = this.#rooms;
+    const parameters = sortParameters(start.message.parameters);
+    if (parameters.kind === 'refused') {
+      throw new ThroughlineError('denied', parameters.reason, { action: 'connect without it' });
+    }
+    const { database } = parameters;
+    const known = [undefined, '', connection.name, connection.database, parameters.user];
+    if (via === 'tunnel' && !known.includes(database)) {
+      throw new ThroughlineError(
+        'denied',
+        `this connection reaches the database ${connection.database ?? connection.name} only`,
+        {
+          action: 'leave the database name out, or use the connection of the other database',
+        },
+      );
+    }
+    const decision = decider(policies.current, actor, connection).connect(now());
+    const target = this.#target(connection);
+    const judge = createJudge({
+      decider: () => decider(policies.current, actor, connection),
+      policyVersion: () => policies.current.version,
+      usesTime: () => policies.current.usesTime,
+      masks: [...connection.masks, ...(decision.kind === 'allow' ? decision.masks : [])],
+      catalog: this.#catalog(connection.name, target),
+      hashKey: keys.maskHash,
+      sessionSalt: id,
+      saltKey: keys.salt,
+      now,
+    });
+    const startedAtMs = now();
+    const session: PostgresSession = new PostgresSession({
+      id,
+      client: start.stream,
+      minor: start.minor,
+      greeting: start.negotiation,
+      actor,
+      connection: connection.name,
+      via,
+      application: parameters.application,
+      settings: parameters.settings,
+      target,
+      recorder: recorder.journal,
+      judge,
+      grounds: decision.grounds,
+      durability: connection.recording.durability,
+      keepBytesMax: rowsKeptBytes(connection.recording.rows),
+      idleTimeoutMs: connection.idleTimeoutMs,
+      cancelKeys: this.#cancelKeys,
+      nowMs: now,
+      onMistake: (error) => recorder.complain('a session ended by a mistake of the gateway', error),
+      onLive: () => {
+        live.add({
+          id,
+          connection: connection.name,
+          actor,
+          startedAtMs,
+          via,
+          application: parameters.application,
+          statements: () => session.statements(),
+          end: (cause, reason) => session.end(cause, reason),
+        });
+        // A sign-out between the ticket's check and now found no session to end.
+        if (this.#rooms.identity.isSignInEnded(actor.signIn)) {
+          void session.end('revoked', 'the sign-in behind this session has ended');
+        }
+      },
+    });
+    return session;
+  }
+
+  #target(connection: Connection): Target {
+    const { connections, beforeDial } = this.#rooms;
+    return {
+      address: async () => (await beforeDial(connection)) ?? connection.address,
+      database: connection.database,
+      tls: connection.tls,
+      authentication: connection.authentication,
+      credential: () => connections.credential(connection.name),
+    };
+  }
+
+  #catalog(name: string, target: Target): CatalogCache {
+    let catalog = this.#catalogs.get(name);
+    if (catalog === undefined) {
+      catalog = new CatalogCache(target, this.#rooms.now);
+      this.#catalogs.set(name, catalog);
+    }
+    return catalog;
+  }
+
+  async #refuse(stream: Duplex, actor: Actor, connection: string, error: unknown): Promise<void> {
+    const { recorder } = this.#rooms;
+    const known = error instanceof ThroughlineError ? error : undefined;
+    if (known === undefined) recorder.complain('a session could not start', error);
+    try {
+      await recorder.record({
+        kind: 'session.refused',
+        connection,
+        chain: actor.chain,
+        code: known?.code ?? 'internal',
+        reason: recorder.maskText(known?.message ?? 'internal error'),
+      });
+    } catch (failure) {
+      recorder.complain('a refusal could not be recorded', failure);
+    }
+    await sayFatal(stream, refusalOf(error));
+  }
+}
+
+/** As the identity room stores it, as the codec takes it. */
+function decoded(verifier: ScramVerifier) {
+  const bytes = (text: string) => Buffer.from(text, 'base64');
+  const { salt, iterations, storedKey, serverKey } = verifier;
+  return { salt: bytes(salt), iterations, storedKey: bytes(storedKey), serverKey: bytes(serverKey) };
+}
