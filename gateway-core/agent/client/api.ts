@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import {
+  AdminConnection,
+  AdminPerson,
+  ConnectionDetail,
+  HandleResponse,
+  PolicyDocument,
+  PolicyPutResult,
+  PutResult,
+  paths,
+  ReplayItem,
+  RevokeResponse,
+  SearchHit,
+  SessionDetail,
+  SessionView,
+  VerifyReport,
+  WhoAmI,
+} from '../../contract/api.js';
+import type { Gateway } from './gateway.js';
+
+/**
+ * Every request of the client to the API, one function each: method, path, query and shape of the answer stand
+ * here and nowhere else. All throw ThroughlineError.
+ */
+export const api = {
+  whoami: (gateway: Gateway) => gateway.json({ method: 'GET', path: paths.whoami }, WhoAmI),
+
+  connections: (gateway: Gateway) =>
+    gateway.json({ method: 'GET', path: paths.connections }, z.array(ConnectionDetail)),
+
+  createHandle: (gateway: Gateway, body: { connection: string; ttlMs?: number; sessionsMax?: number }) =>
+    gateway.json({ method: 'POST', path: paths.handles, body }, HandleResponse),
+
+  sessions: (gateway: Gateway, query: { live?: 'true'; of?: string }) =>
+    gateway.json({ method: 'GET', path: paths.sessions, query }, z.array(SessionView)),
+
+  session: (gateway: Gateway, id: string) =>
+    gateway.json({ method: 'GET', path: paths.session(id) }, SessionDetail),
+
+  recording: (gateway: Gateway, id: string) =>
+    gateway.lines({ method: 'GET', path: paths.recording(id) }, ReplayItem),
+
+  revokeSession: (gateway: Gateway, id: string, reason: string) =>
+    gateway.json(
+      { method: 'POST', path: paths.revoke, body: { kind: 'session', id, reason } },
+      RevokeResponse,
+    ),
+
+  search: (gateway: Gateway, query: { q: string }) =>
+    gateway.json({ method: 'GET', path: paths.search, query }, z.array(SearchHit)),
+
+  /** A signed note (C2SP tlog-checkpoint), as text. */
+  checkpoint: (gateway: Gateway) => gateway.text({ method: 'GET', path: paths.checkpoint }),
+
+  verifyLog: (gateway: Gateway) => gateway.json({ method: 'POST', path: paths.logVerify }, VerifyReport),
+
+  adminConnections: (gateway: Gateway) =>
+    gateway.json({ method: 'GET', path: paths.adminConnections }, z.array(AdminConnection)),
+
+  adminConnection: (gateway: Gateway, name: string) =>
+    gateway.json({ method: 'GET', path: paths.adminConnection(name) }, AdminConnection),
+
+  /** `connections` as in ConnectionsFile: the gateway checks it again. */
+  putConnections: (gateway: Gateway, connections: readonly unknown[]) =>
+    gateway.json({ method: 'PUT', path: paths.adminConnections, body: { connections } }, PutResult),
+
+  removeConnection: (gateway: Gateway, name: string) =>
+    gateway.text({ method: 'DELETE', path: paths.adminConnection(name) }),
+
+  /** Newest first; the first one is in force. A gateway may answer that one alone. */
+  policies: async (gateway: Gateway) => {
+    const answer = z.union([z.array(PolicyDocument), PolicyDocument]);
+    const found = await gateway.json({ method: 'GET', path: paths.adminPolicies }, answer);
+    return Array.isArray(found) ? found : [found];
+  },
+
+  putPolicies: (gateway: Gateway, text: string) =>
+    gateway.json({ method: 'PUT', path: paths.adminPolicies, body: { text } }, PolicyPutResult),
+
+  people: (gateway: Gateway) =>
+    gateway.json({ method: 'GET', path: paths.adminPeople }, z.array(AdminPerson)),
+} as const;

@@ -1,0 +1,180 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { z } from 'zod';
+import { paths } from '../../contract/api.js';
+import { ThroughlineError } from '../../contract/errors.js';
+import { header, isSuccess, parseAnswer, readLines, readProblem, readText } from './answers.js';
+import { deviceKey } from './dpop.js';
+import { createNonce, type Session } from './oauth.js';
+import { type ClientState, openState, type SignIn } from './state.js';
+import { createTickets, notSignedIn, type Tickets } from './tickets.js';
+import { createTransport } from './transport.js';
+import { gatewayOrigin, type Trust, trustAuthority } from './trust.js';
+
+/** One request to the API. */
+export interface ApiCall {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly body?: unknown;
+}
+
+/** A gateway as the person who is signed in on this device. Every method throws ThroughlineError. */
+export interface Gateway {
+  readonly url: string;
+  readonly trust: Trust;
+  /** RFC 7638 thumbprint. */
+  readonly deviceKey: string;
+  /** The root of every chain that starts here. */
+  readonly principal: string;
+  /** A JSON answer, checked against the contract. */
+  json<T>(call: ApiCall, schema: z.ZodType<T>): Promise<T>;
+  /** An answer of any kind as text: empty ones, signed notes. */
+  text(call: ApiCall): Promise<string>;
+  /** A streamed answer, each line checked. */
+  lines<T>(call: ApiCall, schema: z.ZodType<T>): AsyncGenerator<T>;
+  /** One session on a connection: the raw protocol stream (`Upgrade: throughline/1`). */
+  openStream(connection: string): Promise<Duplex>;
+  close(): void;
+}
+
+export interface GatewayOptions {
+  /** PEM text of the gateway's certificate authority, instead of what the sign-in pinned. */
+  readonly ca?: string;
+  readonly state?: ClientState;
+}
+
+/**
+ * Opens a gateway with the sign-in that `login` kept. No request is made yet.
+ * @throws ThroughlineError not-signed-in, usage
+ */
+export async function openGateway(url: string, options: GatewayOptions = {}): Promise<Gateway> {
+  const origin = gatewayOrigin(url);
+  const state = options.state ?? openState();
+  const signIn = await state.signIn(origin);
+  if (signIn?.tokens === undefined) throw notSignedIn(origin);
+  const trust = options.ca === undefined ? await keptTrust(state, origin) : trustAuthority(options.ca, 'ca');
+  const session: Session = {
+    transport: createTransport(origin, trust),
+    key: deviceKey(signIn.deviceKey),
+    nonce: createNonce(),
+  };
+  return gatewayOf(session, trust, createTickets(state, session, signIn.tokens), signIn.tokens);
+}
+
+async function keptTrust(state: ClientState, origin: string): Promise<Trust> {
+  const settings = await state.settings();
+  const trust = settings.gateways[origin]?.trust;
+  if (trust === undefined) throw notSignedIn(origin);
+  return trust;
+}
+
+function gatewayOf(
+  session: Session,
+  trust: Trust,
+  tickets: Tickets,
+  { principal }: NonNullable<SignIn['tokens']>,
+): Gateway {
+  const { origin } = session.transport;
+  const answer = (call: ApiCall): Promise<IncomingMessage> =>
+    checked(origin, sendCall(session, tickets, call));
+  return {
+    url: origin,
+    trust,
+    deviceKey: session.key.thumbprint,
+    principal,
+    json: async (call, schema) => parseAnswer(origin, await readText(origin, await answer(call)), schema),
+    text: async (call) => readText(origin, await answer(call)),
+    lines: async function* (call, schema) {
+      for await (const line of readLines(origin, await answer(call))) yield parseAnswer(origin, line, schema);
+    },
+    openStream: (connection) => openStream(session, tickets, connection),
+    close: () => session.transport.close(),
+  };
+}
+
+async function checked(origin: string, sent: Promise<IncomingMessage>): Promise<IncomingMessage> {
+  const message = await sent;
+  if (isSuccess(message)) return message;
+  throw await readProblem(origin, message);
+}
+
+function target(call: ApiCall): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(call.query ?? {})) {
+    if (value !== undefined) query.set(name, value);
+  }
+  return query.size === 0 ? call.path : `${call.path}?${query.toString()}`;
+}
+
+function sendCall(session: Session, tickets: Tickets, call: ApiCall): Promise<IncomingMessage> {
+  const path = target(call);
+  const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+  const content: Record<string, string> =
+    body === undefined
+      ? {}
+      : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) };
+  return withTicket(session, tickets, call.method, path, (headers) =>
+    session.transport.send({
+      method: call.method,
+      path,
+      headers: { accept: 'application/json', ...content, ...headers },
+      ...(body === undefined ? {} : { body }),
+    }),
+  );
+}
+
+async function openStream(session: Session, tickets: Tickets, connection: string): Promise<Duplex> {
+  const { origin } = session.transport;
+  const path = paths.stream(connection);
+  let stream: Duplex | undefined;
+  const message = await withTicket(session, tickets, 'GET', path, async (headers) => {
+    const upgraded = await session.transport.upgrade(path, headers);
+    if (upgraded.kind === 'stream') stream = upgraded.stream;
+    return upgraded.message;
+  });
+  if (stream !== undefined) return stream;
+  if (!isSuccess(message)) throw await readProblem(origin, message);
+  message.destroy();
+  throw new ThroughlineError('internal', `the gateway at ${origin} did not open a stream`, {
+    action: 'check that nothing between here and the gateway removes HTTP upgrades',
+  });
+}
+
+const attemptsMax = 3;
+
+/**
+ * Sends a request with ticket and proof. A 401 is answered with the new nonce once, and with a new ticket once;
+ * any other answer, and the last one, is the caller's.
+ */
+async function withTicket(
+  session: Session,
+  tickets: Tickets,
+  method: string,
+  path: string,
+  send: (headers: Record<string, string>) => Promise<IncomingMessage>,
+): Promise<IncomingMessage> {
+  const url = `${session.transport.origin}${path}`;
+  let ticket = await tickets.current();
+  let renonced = false;
+  let replaced = false;
+  for (let attempt = 1; ; attempt++) {
+    const proof = session.key.prove({ method, url, accessToken: ticket, ...session.nonce.forProof() });
+    const message = await send({ authorization: `DPoP ${ticket}`, dpop: proof });
+    session.nonce.learn(message);
+    const wants = message.statusCode === 401 && attempt < attemptsMax ? refusedFor(message) : 'other';
+    if (wants === 'nonce' && !renonced) renonced = true;
+    else if (wants === 'ticket' && !replaced) {
+      replaced = true;
+      ticket = await tickets.replace(ticket);
+    } else return message;
+    message.resume();
+  }
+}
+
+/** RFC 9449 7.1 and 9: why a 401 came, by its challenge. A wrong proof is not mended by a new ticket. */
+function refusedFor(message: IncomingMessage): 'nonce' | 'ticket' | 'other' {
+  const challenge = header(message, 'www-authenticate') ?? '';
+  if (/error="?use_dpop_nonce/.test(challenge)) return 'nonce';
+  return /error="?invalid_dpop_proof/.test(challenge) ? 'other' : 'ticket';
+}

@@ -1,0 +1,178 @@
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { ThroughlineError } from '../../contract/errors.js';
+import { limits } from '../../contract/limits.js';
+import { lookUpPeer, type PeerLookUp } from './peer.js';
+import { refusePostgres } from './refusals.js';
+
+/** Bounds of one tunnel. */
+export const tunnelLimits = {
+  /** The gateway refuses more streams of one actor anyway. */
+  socketsMax: limits.streamsPerActorMax,
+  /** A client that does not take the last bytes of an ended session. */
+  lingerTimeoutMs: 30_000,
+  /** How many connections the kernel holds before they are accepted. */
+  backlog: 511,
+} as const;
+
+/** What went on that a person may want to see. Nothing of a session's content. */
+export type TunnelEvent =
+  | { readonly kind: 'refused'; readonly reason: 'other-user'; readonly uid: number }
+  | { readonly kind: 'refused'; readonly reason: 'unknown-user' | 'too-many' }
+  | { readonly kind: 'failed'; readonly error: ThroughlineError };
+
+export interface TunnelOptions {
+  /** What openGateway gives. */
+  readonly gateway: { openStream(connection: string): Promise<Duplex> };
+  readonly connection: string;
+  /** 0 or nothing: any free port. */
+  readonly port?: number;
+  readonly host?: '127.0.0.1' | '::1';
+  readonly report?: (event: TunnelEvent) => void;
+  /** For tests and for platforms that bring their own. */
+  readonly lookUp?: PeerLookUp;
+}
+
+export interface Tunnel {
+  readonly host: string;
+  readonly port: number;
+  /** Sockets that are open now. */
+  sockets(): number;
+  /** Accepts nothing more; gives open sockets `drainMs` to end by themselves, then cuts them. */
+  close(drainMs?: number): Promise<void>;
+}
+
+/**
+ * Listens on loopback; each accepted socket becomes one session on `connection`.
+ * INVARIANT: no byte of a socket is read before its other end is known to belong to the user who runs the tunnel.
+ * @throws ThroughlineError invalid-config (no look-up on this platform), conflict (port taken)
+ */
+export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
+  const lookUp = options.lookUp ?? platformLookUp();
+  const host = options.host ?? '127.0.0.1';
+  const sockets = new Set<Socket>();
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    // An error always comes with `close`, which is where everything is cleaned up.
+    socket.on('error', () => undefined);
+    void serve(options, lookUp, socket, sockets.size);
+  });
+  // EMFILE and the like: the socket is lost, the tunnel goes on.
+  const port = await listen(server, host, options.port ?? 0);
+  server.on('error', () => undefined);
+  return {
+    host,
+    port,
+    sockets: () => sockets.size,
+    close: (drainMs = 0) => close(server, sockets, drainMs),
+  };
+}
+
+function platformLookUp(): PeerLookUp {
+  if (process.platform === 'linux' && process.geteuid !== undefined) return lookUpPeer;
+  throw new ThroughlineError(
+    'invalid-config',
+    'this platform does not tell which user a local socket belongs to, so any user of this machine could use the tunnel',
+    { action: 'use a handle instead: throughline handle NAME (a per-tunnel password does not exist yet)' },
+  );
+}
+
+async function listen(server: Server, host: string, port: number): Promise<number> {
+  server.listen({ host, port, backlog: tunnelLimits.backlog });
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    throw new ThroughlineError('conflict', `port ${port} on ${host} cannot be used (${code ?? 'unknown'})`, {
+      action: 'choose another one with --port, or leave it out',
+      cause,
+    });
+  }
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a TCP listener has a port');
+  return address.port;
+}
+
+async function serve(
+  options: TunnelOptions,
+  lookUp: PeerLookUp,
+  socket: Socket,
+  open: number,
+): Promise<void> {
+  try {
+    const refusal = open > tunnelLimits.socketsMax ? tooMany : await refusalOf(lookUp, socket);
+    if (refusal !== undefined) {
+      socket.resetAndDestroy();
+      options.report?.(refusal);
+      return;
+    }
+    const stream = await openOrRefuse(options, socket);
+    if (stream !== undefined) join(socket, stream);
+  } catch (cause) {
+    socket.destroy();
+    const error = new ThroughlineError('internal', 'the tunnel failed on one connection', { cause });
+    options.report?.({ kind: 'failed', error });
+  }
+}
+
+const tooMany: TunnelEvent = { kind: 'refused', reason: 'too-many' };
+
+async function refusalOf(lookUp: PeerLookUp, socket: Socket): Promise<TunnelEvent | undefined> {
+  const peer = await lookUp(socket);
+  if (peer.kind !== 'user') return { kind: 'refused', reason: 'unknown-user' };
+  if (peer.uid === process.geteuid?.()) return undefined;
+  return { kind: 'refused', reason: 'other-user', uid: peer.uid };
+}
+
+async function openOrRefuse(options: TunnelOptions, socket: Socket): Promise<Duplex | undefined> {
+  try {
+    return await options.gateway.openStream(options.connection);
+  } catch (error) {
+    if (!(error instanceof ThroughlineError)) throw error;
+    options.report?.({ kind: 'failed', error });
+    await refusePostgres(socket, error);
+    return undefined;
+  }
+}
+
+/** Bytes both ways, with half-close and back-pressure; when one side breaks, so does the other. */
+function join(socket: Socket, stream: Duplex): void {
+  if (socket.destroyed) {
+    stream.destroy();
+    return;
+  }
+  stream.on('error', () => undefined);
+  stream.once('close', () => finish(socket, stream));
+  socket.once('close', () => stream.destroy());
+  socket.pipe(stream);
+  stream.pipe(socket);
+  // pauseOnConnect paused the handle: `pipe` alone does not start it again.
+  socket.resume();
+}
+
+/** The session is over: what it sent last still reaches the client, if the client takes it. */
+function finish(socket: Socket, stream: Duplex): void {
+  if (!stream.readableEnded || socket.writableFinished) {
+    socket.destroy();
+    return;
+  }
+  // Unread bytes at close would make the kernel send a reset, which can overtake the last message.
+  socket.unpipe(stream);
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), tunnelLimits.lingerTimeoutMs);
+  socket.once('finish', () => socket.destroy());
+  socket.once('close', () => clearTimeout(timer));
+}
+
+async function close(server: Server, sockets: ReadonlySet<Socket>, drainMs: number): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const timer = setTimeout(cut, drainMs);
+  await closed;
+  clearTimeout(timer);
+}

@@ -1,0 +1,97 @@
+import type { Gateway } from '../../agent/client/gateway.js';
+import type { ClientState } from '../../agent/client/state.js';
+import { openTunnel, type Tunnel, type TunnelEvent } from '../../agent/tunnel/tunnel.js';
+import { ThroughlineError } from '../../contract/errors.js';
+import { type Usable, usableConnection } from '../connection.js';
+import { argument, type Context, type Run, withGateway } from '../context.js';
+import { failureOf, printFailure } from '../failure.js';
+import { bold, print, printJson } from '../output.js';
+import { parseWhole, psqlCommand } from '../values.js';
+
+export const run: Run = (context, input) => {
+  const port = input.text('port');
+  const wanted = port === undefined ? undefined : parseWhole(port, '--port', 0, 65_535);
+  return withGateway(context, input, async (gateway, state) => {
+    const usable = await usableConnection(gateway, argument(input));
+    const tunnel = await open(context, gateway, state, usable, wanted);
+    announce(context, usable, tunnel);
+    await interrupted();
+    await tunnel.close();
+  });
+};
+
+/** The port of last time when nobody names one: settings of other tools then stay right. */
+async function open(
+  context: Context,
+  gateway: Gateway,
+  state: ClientState,
+  usable: Usable,
+  wanted: number | undefined,
+): Promise<Tunnel> {
+  const connection = usable.detail.name;
+  const options = { gateway, connection, report: reporter(context) };
+  if (wanted !== undefined) return openTunnel({ ...options, port: wanted });
+  const key = `${gateway.url} ${connection}`;
+  const last = (await state.settings()).ports[key] ?? 0;
+  const tunnel = await openTunnel({ ...options, port: last }).catch((error: unknown) => {
+    if (error instanceof ThroughlineError && error.code === 'conflict') return openTunnel(options);
+    throw error;
+  });
+  if (tunnel.port !== last) {
+    await state.changeSettings((settings) => ({
+      ...settings,
+      ports: { ...settings.ports, [key]: tunnel.port },
+    }));
+  }
+  return tunnel;
+}
+
+function announce(context: Context, usable: Usable, { host, port }: Tunnel): void {
+  const { detail, user, database } = usable;
+  const command = psqlCommand({ host, port, user, dbname: database });
+  const { name: connection, protocol } = detail;
+  if (context.json) {
+    return printJson(context.stdout, { connection, protocol, host, port, user, database, command });
+  }
+  const { stdout } = context;
+  const at = database === undefined ? '' : `, database ${database}`;
+  print(stdout, bold(connection), ` is open on ${host}:${port} (user ${user}${at})`);
+  print(stdout);
+  print(stdout, `  ${command}`);
+  print(stdout);
+  print(stdout, 'No password is needed; only your own processes are let in. Ctrl-C ends it.');
+}
+
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+  });
+}
+
+const reportIntervalMs = 1000;
+
+/** Tells what the tunnel refused, on stderr, once a second at most: others must not be able to flood a terminal. */
+export function reporter(context: Context): (event: TunnelEvent) => void {
+  let quietUntilMs = 0;
+  return (event) => {
+    const now = Date.now();
+    if (now < quietUntilMs) return;
+    quietUntilMs = now + reportIntervalMs;
+    printFailure(context.stderr, failureOf(eventError(event)), context.json);
+  };
+}
+
+function eventError(event: TunnelEvent): ThroughlineError {
+  if (event.kind === 'failed') return event.error;
+  switch (event.reason) {
+    case 'other-user':
+      return new ThroughlineError(
+        'denied',
+        `refused a connection of another user of this machine (uid ${event.uid})`,
+      );
+    case 'unknown-user':
+      return new ThroughlineError('denied', 'refused a connection whose user could not be established');
+    case 'too-many':
+      return new ThroughlineError('rate-limited', 'refused a connection: too many are open on this tunnel');
+  }
+}

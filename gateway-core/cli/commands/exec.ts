@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { openTunnel, type Tunnel } from '../../agent/tunnel/tunnel.js';
+import { ThroughlineError } from '../../contract/errors.js';
+import { type Usable, usableConnection } from '../connection.js';
+import { type Context, type Run, withGateway } from '../context.js';
+import { reporter } from './connect.js';
+
+/** How long the program's last bytes (a goodbye to the server) may take after it has ended. */
+const drainMs = 1000;
+
+export const run: Run = (context, input) =>
+  withGateway(context, input, async (gateway) => {
+    const [name, program, ...rest] = input.arguments;
+    if (name === undefined || program === undefined)
+      throw new Error('commander lets no required argument be missing');
+    const usable = await usableConnection(gateway, name);
+    const tunnel = await openTunnel({ gateway, connection: name, report: onlyRefusals(context) });
+    try {
+      return await runProgram(program, rest, environment(context.env, usable, tunnel));
+    } finally {
+      await tunnel.close(drainMs);
+    }
+  });
+
+/** What failed inside a session the program has been told already. */
+function onlyRefusals(context: Context): ReturnType<typeof reporter> {
+  const report = reporter(context);
+  return (event) => {
+    if (event.kind === 'refused') report(event);
+  };
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * libpq's environment (PostgreSQL manual, 34.15) for one tunnel. What could lead the program elsewhere, or make it
+ * insist on something that the loopback hop does not have, is taken out; the rest of the way is TLS.
+ */
+export function environment(
+  env: Environment,
+  usable: Usable,
+  tunnel: Pick<Tunnel, 'host' | 'port'>,
+): Environment {
+  const {
+    PGHOSTADDR: _address,
+    PGSERVICE: _service,
+    PGPASSWORD: _password,
+    PGSSLNEGOTIATION: _negotiation,
+    PGREQUIREAUTH: _authentication,
+    PGCHANNELBINDING: _binding,
+    PGDATABASE: _database,
+    ...kept
+  } = env;
+  return {
+    ...kept,
+    PGHOST: tunnel.host,
+    PGPORT: String(tunnel.port),
+    PGUSER: usable.user,
+    ...(usable.database === undefined ? {} : { PGDATABASE: usable.database }),
+    PGSSLMODE: 'disable',
+    PGGSSENCMODE: 'disable',
+  };
+}
+
+function runProgram(program: string, parameters: readonly string[], env: Environment): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, parameters, { stdio: 'inherit', env, shell: false });
+    const stop = forwardSignals(child);
+    child.once('error', (cause: NodeJS.ErrnoException) => {
+      stop();
+      reject(notStarted(program, cause));
+    });
+    child.once('exit', (code, signal) => {
+      stop();
+      resolve(signal === null ? (code ?? 0) : 128 + constants.signals[signal]);
+    });
+  });
+}
+
+function notStarted(program: string, cause: NodeJS.ErrnoException): ThroughlineError {
+  const why = cause.code === 'ENOENT' ? 'was not found' : `could not be started (${cause.code ?? 'unknown'})`;
+  return new ThroughlineError('usage', `the program ${program} ${why}`, {
+    action: 'check its name and PATH',
+    cause,
+  });
+}
+
+const forwarded = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
+/** The terminal sends these to the program itself as well: forwarding them would make two of one. */
+const fromTerminal = ['SIGINT', 'SIGQUIT'] as const;
+
+function forwardSignals(child: ChildProcess): () => void {
+  const forward = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+  };
+  const swallow = (): void => undefined;
+  const atTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+  for (const signal of forwarded) process.on(signal, forward);
+  for (const signal of fromTerminal) process.on(signal, atTerminal ? swallow : forward);
+  return () => {
+    for (const signal of [...forwarded, ...fromTerminal]) {
+      process.off(signal, forward);
+      process.off(signal, swallow);
+    }
+  };
+}

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { api } from '../../agent/client/api.js';
+import type { Gateway } from '../../agent/client/gateway.js';
+import { writePrivate } from '../../agent/client/private-files.js';
+import type { ClientState } from '../../agent/client/state.js';
+import { bareHost, isLoopbackHost, type Trust } from '../../agent/client/trust.js';
+import type { HandleResponse } from '../../contract/api.js';
+import { ThroughlineError } from '../../contract/errors.js';
+import { argument, type Run, withGateway } from '../context.js';
+import { bold, print, printJson } from '../output.js';
+import { localTime, parseDurationMs, parseEndpoint, parseWhole, psqlCommand, shellWord } from '../values.js';
+
+export const run: Run = (context, input) => {
+  const ttl = input.text('ttl');
+  const sessions = input.text('sessions');
+  const request = {
+    connection: argument(input),
+    ...(ttl === undefined ? {} : { ttlMs: parseDurationMs(ttl, '--ttl') }),
+    ...(sessions === undefined ? {} : { sessionsMax: parseWhole(sessions, '--sessions', 1, 10_000) }),
+  };
+  return withGateway(context, input, async (gateway, state) => {
+    const handle = await api.createHandle(gateway, request);
+    const { user, password, connection, expiresAt, sessionsMax } = handle;
+    const { host, port } = listener(handle, gateway);
+    // The native listener finds the connection by the database's name.
+    const database = connection;
+    if (context.json) {
+      return printJson(context.stdout, {
+        user,
+        password,
+        connection,
+        host,
+        port,
+        database,
+        expiresAt,
+        sessionsMax,
+      });
+    }
+    const command = psqlCommand({ host, port, user, dbname: database, ...(await tls(gateway, state, host)) });
+    const { stdout } = context;
+    print(stdout, bold(connection), ` until ${localTime(expiresAt)}, ${sessionsMax} sessions at most:`);
+    print(stdout);
+    print(stdout, `  PGPASSWORD=${shellWord(password)} ${command}`);
+    print(stdout);
+    print(stdout, 'The password is shown this once. Whoever has it acts in your name: do not share it.');
+  });
+};
+
+function listener(handle: HandleResponse, gateway: Gateway): { host: string; port: number } {
+  const address = handle.listeners['postgres'];
+  if (address === undefined) {
+    throw new ThroughlineError('not-found', 'the gateway has no listener for PostgreSQL tools', {
+      action: 'use a tunnel: throughline connect NAME',
+    });
+  }
+  const { host, port } = parseEndpoint(address, 'listener');
+  // A listener on every address is reached where the gateway itself is.
+  const everywhere = host === '0.0.0.0' || host === '::';
+  return { host: everywhere ? bareHost(new URL(gateway.url)) : host, port };
+}
+
+/** Off this machine the password needs a gateway that proves itself: libpq's settings for that. */
+async function tls(
+  gateway: Gateway,
+  state: ClientState,
+  host: string,
+): Promise<Readonly<Record<string, string>>> {
+  if (isLoopbackHost(host)) return {};
+  return { sslmode: 'verify-full', sslrootcert: await rootCertificate(gateway.trust, state) };
+}
+
+async function rootCertificate(trust: Trust, state: ClientState): Promise<string> {
+  if (trust.kind === 'system') return 'system';
+  const name = createHash('sha256').update(trust.pem).digest('hex').slice(0, 16);
+  const path = join(state.home.state, `gateway-${name}.pem`);
+  await writePrivate(path, trust.pem);
+  return path;
+}

@@ -1,0 +1,49 @@
+import { api } from '../../agent/client/api.js';
+import type { SessionDetail, StatementView } from '../../contract/api.js';
+import { argument, type Context, type Run, withGateway } from '../context.js';
+import { bold, dim, oneLine, type Part, print, printJson, red } from '../output.js';
+import { printTable } from '../table.js';
+import { humanDuration, localTime } from '../values.js';
+import { statePart } from './sessions.js';
+
+const columns = [
+  { title: '#', right: true },
+  { title: 'STATEMENT', flexible: true },
+  { title: 'DECISION' },
+  { title: 'POLICY', flexible: true },
+  { title: 'TIME', right: true },
+  { title: 'ROWS', right: true },
+];
+
+export const run: Run = (context, input) =>
+  withGateway(context, input, async (gateway) => {
+    const session = await api.session(gateway, argument(input));
+    if (context.json) return printJson(context.stdout, session);
+    printHead(context, session);
+    if (session.statements.length === 0) return print(context.stdout, 'No statements.');
+    printTable(context.stdout, columns, session.statements.map(statementRow));
+  });
+
+function printHead({ stdout }: Context, session: SessionDetail): void {
+  print(stdout, bold(session.id), `  ${session.connection} (${session.protocol})  `, statePart(session));
+  const chain = session.chain.map(({ name, assurance }) => `${name} (${assurance})`).join(' > ');
+  print(stdout, `chain    ${chain}`);
+  const ended = session.endedAt === undefined ? '' : `  ended ${localTime(session.endedAt)}`;
+  print(stdout, `started  ${localTime(session.startedAt)}${ended}`);
+  if (session.application !== undefined) print(stdout, `tool     ${session.application}`);
+  print(stdout);
+}
+
+function statementRow(statement: StatementView): Part[] {
+  const { seq, text, decision, policy, durationMs, rows, error } = statement;
+  const shown = oneLine(text) + (error === undefined ? '' : `  [${oneLine(error)}]`);
+  const allowed = decision === 'allowed' || decision === 'approved';
+  return [
+    String(seq),
+    shown,
+    allowed ? decision : red(decision),
+    dim(policy.join(', ')),
+    humanDuration(durationMs),
+    rows === undefined ? '' : String(rows),
+  ];
+}

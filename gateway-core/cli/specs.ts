@@ -1,0 +1,289 @@
+export interface ArgumentSpec {
+  /** As commander writes it: `NAME`, `CMD...`. All are required. */
+  readonly name: string;
+  readonly summary: string;
+  /** What a shell offers for it. */
+  readonly completes?: 'connections' | 'sessions' | 'files' | readonly string[];
+}
+
+export interface OptionSpec {
+  /** `--port N` or `--live`. */
+  readonly flags: string;
+  readonly summary: string;
+  readonly required?: boolean;
+  readonly completes?: 'files' | readonly string[];
+}
+
+export interface CommandSpec {
+  /** Words as typed: `sessions show`. */
+  readonly name: string;
+  readonly summary: string;
+  /** Sentences below the usage line. */
+  readonly details?: string;
+  readonly arguments?: readonly ArgumentSpec[];
+  readonly options?: readonly OptionSpec[];
+  readonly examples: readonly string[];
+  /** Exit status of every failure that is the command's own. */
+  readonly failureStatus?: number;
+  readonly hidden?: boolean;
+}
+
+const json: OptionSpec = { flags: '--json', summary: 'print JSON for scripts' };
+const gateway: OptionSpec = {
+  flags: '--gateway URL',
+  summary: 'another gateway than the last one signed in to',
+};
+const client: readonly OptionSpec[] = [json, gateway];
+const connectionName: ArgumentSpec = { name: 'NAME', summary: 'a connection', completes: 'connections' };
+
+/** Groups of commands, as their help names them. */
+export const groups: Readonly<Record<string, string>> = {
+  revoke: 'end something that runs',
+  log: 'check the audit log',
+  admin: 'what the admin pages do, for scripts',
+  'admin connections': 'register, show and remove targets',
+  'admin policies': 'show and change the Cedar policies',
+};
+
+/** Every command there is. Program, help and completion are made of this list. */
+export const specs: readonly CommandSpec[] = [
+  {
+    name: 'up',
+    summary: 'run a gateway in the foreground',
+    details: 'Ctrl-C ends it gracefully, a second one at once.',
+    options: [
+      { flags: '--demo', summary: 'with a demo identity provider, demo connections and sample data' },
+      {
+        flags: '--data DIR',
+        summary: 'where the gateway keeps what it has (default: per user)',
+        completes: 'files',
+      },
+      {
+        flags: '--keys DIR',
+        summary: 'where its keys are; never inside the data directory',
+        completes: 'files',
+      },
+      { flags: '--listen HOST:PORT', summary: 'default 127.0.0.1:7443; port 0 takes any free one' },
+      { flags: '--config FILE', summary: 'config file (YAML)', completes: 'files' },
+      { flags: '--json', summary: 'print one JSON line when it accepts connections' },
+    ],
+    examples: ['throughline up --demo', 'throughline up --config gateway.yaml --listen 0.0.0.0:7443'],
+  },
+  {
+    name: 'login',
+    summary: 'sign in, in the browser unless told otherwise',
+    options: [
+      { flags: '--gateway URL', summary: 'default: the last one, else https://127.0.0.1:7443' },
+      { flags: '--device', summary: 'show a code to confirm on another device' },
+      {
+        flags: '--demo-user NAME',
+        summary: 'sign in to a demo gateway on this machine without a browser',
+        completes: ['contractor', 'engineer', 'approver', 'admin', 'auditor'],
+      },
+      {
+        flags: '--demo-secret FILE',
+        summary: 'the secret of that demo (default: of the one that `up` runs here)',
+        completes: 'files',
+      },
+      {
+        flags: '--ca FILE',
+        summary: "trust the gateway's own certificate authority (PEM)",
+        completes: 'files',
+      },
+      { flags: '--fingerprint SHA256', summary: 'trust exactly the certificate with this fingerprint' },
+      json,
+    ],
+    examples: [
+      'throughline login --gateway https://gateway.example.com',
+      'throughline login --device',
+      'throughline login --demo-user contractor',
+    ],
+  },
+  {
+    name: 'logout',
+    summary: 'end the sign-in, here and at the gateway',
+    options: client,
+    examples: ['throughline logout'],
+  },
+  {
+    name: 'whoami',
+    summary: 'who is signed in, and how the sign-in is kept',
+    options: client,
+    examples: ['throughline whoami', 'throughline whoami --json'],
+  },
+  {
+    name: 'connections',
+    summary: 'what you may use',
+    options: client,
+    examples: ['throughline connections'],
+  },
+  {
+    name: 'connect',
+    summary: 'open a tunnel and keep it open until Ctrl-C',
+    details: 'The port lets only your own processes in, without a password.',
+    arguments: [connectionName],
+    options: [
+      { flags: '--port N', summary: 'local port (default: the same as last time, else any)' },
+      ...client,
+    ],
+    examples: ['throughline connect shop-db', 'throughline connect shop-db --port 15432'],
+  },
+  {
+    name: 'exec',
+    summary: 'run a program with a tunnel of its own',
+    details:
+      'The program finds the connection in its environment (PGHOST, PGPORT, PGUSER, PGDATABASE). ' +
+      'The exit status is that of the program; 125 when it was never run.',
+    arguments: [connectionName, { name: 'CMD...', summary: 'the program and its arguments, after --' }],
+    options: client,
+    examples: [
+      "throughline exec shop-db -- psql -c 'select 1'",
+      'throughline exec shop-db -- pg_dump -Fc -f shop.dump',
+    ],
+    failureStatus: 125,
+  },
+  {
+    name: 'handle',
+    summary: 'a short-lived user and password for a tool that cannot use a tunnel',
+    arguments: [connectionName],
+    options: [
+      { flags: '--ttl TIME', summary: 'how long new sessions may start, for example 10m' },
+      { flags: '--sessions N', summary: 'how many sessions may start' },
+      ...client,
+    ],
+    examples: ['throughline handle shop-db --ttl 5m --sessions 1'],
+  },
+  {
+    name: 'sessions',
+    summary: 'sessions that run or ran, newest first',
+    options: [
+      { flags: '--live', summary: 'only those that run now' },
+      { flags: '--of PRINCIPAL', summary: 'only those of one person or agent' },
+      ...client,
+    ],
+    examples: ['throughline sessions --live', 'throughline sessions --of demo/contractor --json'],
+  },
+  {
+    name: 'sessions show',
+    summary: 'one session with its statements and decisions',
+    arguments: [{ name: 'ID', summary: 'a session', completes: 'sessions' }],
+    options: client,
+    examples: ['throughline sessions show ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X'],
+  },
+  {
+    name: 'revoke session',
+    summary: 'end a running session at once',
+    arguments: [{ name: 'ID', summary: 'a session', completes: 'sessions' }],
+    options: [{ flags: '--reason TEXT', summary: 'goes into the audit log', required: true }, ...client],
+    examples: ["throughline revoke session ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X --reason 'wrong database'"],
+  },
+  {
+    name: 'replay',
+    summary: 'show what a session did and what came back',
+    arguments: [{ name: 'SESSION', summary: 'a session', completes: 'sessions' }],
+    options: [
+      { flags: '--speed N', summary: 'in time: 1 as it was, 10 ten times faster (default: at once)' },
+      ...client,
+    ],
+    examples: [
+      'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X',
+      'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X --speed 4',
+    ],
+  },
+  {
+    name: 'search',
+    summary: 'find statements and masked content',
+    arguments: [{ name: 'QUERY...', summary: 'words' }],
+    options: client,
+    examples: ['throughline search customers', 'throughline search "delete from orders" --json'],
+  },
+  {
+    name: 'log verify',
+    summary: 'check the whole audit log',
+    details: 'Exit status 5 when something does not hold.',
+    options: [
+      {
+        flags: '--data DIR',
+        summary: 'check a data directory on this machine, without a gateway',
+        completes: 'files',
+      },
+      ...client,
+    ],
+    examples: ['throughline log verify', 'throughline log verify --data ./gateway-data --json'],
+  },
+  {
+    name: 'log checkpoint',
+    summary: 'print the latest signed checkpoint of the audit log',
+    options: client,
+    examples: ['throughline log checkpoint > checkpoint.txt'],
+  },
+  {
+    name: 'admin connections list',
+    summary: 'all registered connections',
+    options: client,
+    examples: ['throughline admin connections list'],
+  },
+  {
+    name: 'admin connections add',
+    summary: 'register or change connections from a file',
+    arguments: [{ name: 'FILE', summary: 'YAML or JSON; - reads standard input', completes: 'files' }],
+    options: client,
+    examples: ['throughline admin connections add orders.yaml'],
+  },
+  {
+    name: 'admin connections show',
+    summary: 'one connection as it is registered, without its credential',
+    arguments: [connectionName],
+    options: client,
+    examples: ['throughline admin connections show orders'],
+  },
+  {
+    name: 'admin connections remove',
+    summary: 'remove a connection and its credential',
+    arguments: [connectionName],
+    options: client,
+    examples: ['throughline admin connections remove orders'],
+  },
+  {
+    name: 'admin policies list',
+    summary: 'versions of the policies',
+    options: client,
+    examples: ['throughline admin policies list'],
+  },
+  {
+    name: 'admin policies show',
+    summary: 'the policies in force, as text that `put` takes',
+    options: client,
+    examples: ['throughline admin policies show > policies.cedar'],
+  },
+  {
+    name: 'admin policies put',
+    summary: 'put policies from a Cedar file into force',
+    arguments: [{ name: 'FILE', summary: 'Cedar; - reads standard input', completes: 'files' }],
+    options: client,
+    examples: ['throughline admin policies put policies.cedar'],
+  },
+  {
+    name: 'admin people',
+    summary: 'who has signed in',
+    options: client,
+    examples: ['throughline admin people'],
+  },
+  {
+    name: 'completion',
+    summary: 'print a completion script for your shell',
+    arguments: [{ name: 'SHELL', summary: 'bash, zsh or fish', completes: ['bash', 'zsh', 'fish'] }],
+    examples: [
+      'source <(throughline completion bash)',
+      'throughline completion zsh > ~/.zfunc/_throughline',
+      'throughline completion fish > ~/.config/fish/completions/throughline.fish',
+    ],
+  },
+  {
+    name: '__complete',
+    summary: 'what a completion script asks for',
+    arguments: [{ name: 'KIND', summary: 'connections or sessions' }],
+    examples: [],
+    hidden: true,
+  },
+];
