@@ -1,0 +1,165 @@
+/**
+ * `npm run bench [-- --quick] [-- --only gateway|rooms]`: measures the gateway beside what it stands in for, and each
+ * room by itself; prints tables and writes bench.json. It asserts nothing: figures are for people to judge.
+ */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { installDebianPackages } from '../../gateway-core/setup/debian-packages.mjs';
+import { fail, prepare, root } from '../../gateway-core/setup/prepare.mjs';
+
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+});
+if (values.only !== undefined && !['gateway', 'rooms'].includes(values.only))
+  fail('--only takes gateway or rooms');
+
+prepare();
+const byHand = installDebianPackages();
+if (byHand !== undefined)
+  fail(`the bench needs Debian packages; run this, then npm run bench again:\n  ${byHand}`);
+
+const report = { at: new Date().toISOString(), quick: values.quick, machine: machine() };
+if (values.only !== 'rooms') report.gateway = await gateway();
+if (values.only !== 'gateway') report.rooms = rooms();
+report.machine.loadAfter = loadavg();
+print(report);
+writeFileSync(join(root, 'bench.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+console.log('\nwritten to bench.json');
+process.exit(0);
+
+function machine() {
+  const version = (program, ...args) =>
+    spawnSync(program, args, { encoding: 'utf8' }).stdout?.split('\n')[0]?.trim() ?? '';
+  return {
+    cpu: cpus()[0]?.model,
+    cores: cpus().length,
+    memoryMb: Math.round(totalmem() / 1024 ** 2),
+    kernel: release(),
+    node: process.version,
+    postgres: version('psql', '--version'),
+    haproxy: version('haproxy', '-v'),
+    pgbouncer: version('pgbouncer', '--version'),
+    loadBefore: loadavg(),
+  };
+}
+
+async function gateway() {
+  const { gatewayBench } = await import(
+    new URL('../../out/test/bench/gateway/gateway.js', import.meta.url).href
+  );
+  return gatewayBench({ quick: values.quick, say: (line) => console.error(`... ${line}`) });
+}
+
+/**
+ * Every exported function of test/bench/*.bench.ts whose name has "bench" in it, each file in a process of its own;
+ * a file may also print lines of JSON itself.
+ */
+function rooms() {
+  const directory = join(root, 'out', 'test', 'bench');
+  const names = readdirSync(directory).filter((name) => name.endsWith('.bench.js'));
+  const program = `const module = await import(process.argv[1]);
+    for (const [name, value] of Object.entries(module)) {
+      if (typeof value === 'function' && /bench/i.test(name)) console.log(JSON.stringify({ bench: name, ...(await value()) }));
+    }
+    process.exit(0);`;
+  return Object.fromEntries(
+    names.map((name) => {
+      console.error(`... ${name.replace('.bench.js', '')}`);
+      const args = ['--input-type=module', '-e', program, new URL(`file://${join(directory, name)}`).href];
+      const { stdout, stderr, status } = spawnSync(process.execPath, args, {
+        encoding: 'utf8',
+        timeout: 600_000,
+      });
+      if (status !== 0) return [name, [{ failed: stderr.split('\n').slice(-5).join(' ') }]];
+      return [
+        name,
+        stdout
+          .split('\n')
+          .filter((line) => line.startsWith('{'))
+          .map((line) => JSON.parse(line)),
+      ];
+    }),
+  );
+}
+
+function print({ machine: place, gateway: found, rooms: inRooms }) {
+  console.log(
+    `\n${place.cpu}, ${place.cores} cores, Linux ${place.kernel}, Node ${place.node}, ${place.postgres}`,
+  );
+  console.log(
+    `load before ${place.loadBefore.map(one).join(' ')}, after ${place.loadAfter.map(one).join(' ')}`,
+  );
+  if (found !== undefined) printGateway(found);
+  for (const [name, results] of Object.entries(inRooms ?? {})) {
+    console.log(`\n${name.replace('.bench.js', '')}`);
+    for (const { bench: _, ...figures } of results)
+      table(
+        [],
+        Object.entries(figures).map(([key, value]) => [key, value]),
+      );
+  }
+}
+
+function printGateway(found) {
+  if (found.absent.length > 0)
+    console.log(`not installed here, so not beside it: ${found.absent.join(', ')}`);
+  console.log(
+    '\npgbench -S: transactions a second, share of direct, CPU of the proxy per transaction, latency',
+  );
+  table(
+    ['way', 'mode', 'clients', 'tps', 'of direct', 'CPU us/tx', 'p50 us', 'p99 us', 'added p50', 'added p99'],
+    found.transactions.map((row) => [
+      row.way,
+      row.mode,
+      row.clients,
+      Math.round(row.perSecond),
+      two(row.shareOfDirect),
+      one(row.cpuUs),
+      row.p50Us,
+      row.p99Us,
+      Math.round(row.addedP50Us),
+      Math.round(row.addedP99Us),
+    ]),
+  );
+  console.log('\nall wide rows');
+  table(
+    ['way', 'as', 'seconds', 'times direct', 'proxy CPU s'],
+    found.bulk.map((row) => [row.way, row.kind, two(row.seconds), two(row.timesDirect), two(row.cpuSeconds)]),
+  );
+  console.log('\np99 of short statements beside a bulk stream of the same way');
+  table(
+    ['way', 'alone us', 'beside us'],
+    found.neighbour.map((row) => [row.way, row.aloneP99Us, row.besideP99Us]),
+  );
+  console.log('\nconnecting, TLS on both legs');
+  table(
+    ['way', 'ms', 'times direct'],
+    found.connect.map((row) => [row.way, two(row.connectMs), two(row.timesDirect)]),
+  );
+  const { start, memory } = found;
+  console.log(
+    `\nready after ${Math.round(start.firstMs)} ms with a new data directory, ${Math.round(start.againMs)} ms with a used one; ${Math.round(start.rssMb)} MB then, ${memory.afterMb} MB after the bench, ${memory.peakMb} MB at most`,
+  );
+}
+
+function table(head, rows) {
+  const all = [...(head.length === 0 ? [] : [head]), ...rows].map((row) =>
+    row.map((cell) => String(cell ?? '')),
+  );
+  const widths = all.reduce((known, row) => row.map((cell, at) => Math.max(cell.length, known[at] ?? 0)), []);
+  for (const row of all)
+    console.log(
+      `  ${row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]) : cell.padStart(widths[at]))).join('  ')}`,
+    );
+}
+
+function one(value) {
+  return value === undefined ? '' : value.toFixed(1);
+}
+
+function two(value) {
+  return value.toFixed(2);
+}
