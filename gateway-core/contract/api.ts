@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import { RecordingNotice } from './bridge/app.js';
 import { Chain } from './chain.js';
 import { ConnectionSummary, Protocol } from './connection.js';
 import { EndCause, StatementDecision } from './events.js';
 import { ConnectionName, SessionId, Timestamp } from './ids.js';
+import { MaskRule } from './masks.js';
 
 /**
  * The gateway's HTTP API, version 1, as both sides check it. JSON in and out; errors are RFC 9457 problems
@@ -22,6 +24,8 @@ export const paths = {
   recording: (id: string) => `/v1/sessions/${encodeURIComponent(id)}/recording`,
   revoke: '/v1/revocations',
   search: '/v1/search',
+  /** NDJSON of LiveItem for as long as it is read. */
+  live: '/v1/live',
   checkpoint: '/v1/log/checkpoint',
   logVerify: '/v1/log/verify',
   adminConnections: '/v1/admin/connections',
@@ -53,6 +57,8 @@ export const GatewayInfo = z.object({
   /** C2SP verifier key of the audit log. */
   logKey: z.string(),
   listeners: z.record(z.string(), z.string()),
+  /** What is recorded of people who work here, and for how long. */
+  notice: RecordingNotice.optional(),
 });
 export type GatewayInfo = z.infer<typeof GatewayInfo>;
 
@@ -82,6 +88,8 @@ export const WhoAmI = z.object({
   groups: z.array(z.string()),
   expiresAt: Timestamp,
   deviceKey: z.string(),
+  /** Actions that are not bound to one connection and that policy allows now: what the desktop shows pages for. */
+  may: z.array(z.string()).optional(),
 });
 export type WhoAmI = z.infer<typeof WhoAmI>;
 
@@ -89,6 +97,12 @@ export type WhoAmI = z.infer<typeof WhoAmI>;
 export const ConnectionDetail = ConnectionSummary.extend({
   user: z.string().optional(),
   database: z.string().optional(),
+  /** The masks that hold for this person here: the connection's own and those of the policies that permit it. */
+  masks: z.array(MaskRule).optional(),
+  /** How much of it is recorded. */
+  recording: z.object({ rows: z.string(), durability: z.enum(['strict', 'grouped']) }).optional(),
+  /** What of sessions on it the person may do: own and others'. */
+  may: z.object({ viewOthers: z.boolean(), replayOthers: z.boolean(), revokeOthers: z.boolean() }).optional(),
 });
 export type ConnectionDetail = z.infer<typeof ConnectionDetail>;
 
@@ -149,6 +163,19 @@ export type StatementView = z.infer<typeof StatementView>;
 
 export const SessionDetail = SessionView.extend({ statements: z.array(StatementView) });
 export type SessionDetail = z.infer<typeof SessionDetail>;
+
+/** One line of `GET /v1/live`: what changes, as it changes, of what the person may see. */
+export const LiveItem = z.discriminatedUnion('kind', [
+  /** The first line, and one every fifteen seconds: `at` is the gateway's clock. */
+  z.object({ kind: z.literal('beat'), at: Timestamp }),
+  z.object({ kind: z.literal('session'), session: SessionView }),
+  z.object({ kind: z.literal('statement'), session: SessionId, statement: StatementView }),
+  /** Connections or policies changed: what the person may do has to be read again. */
+  z.object({ kind: z.literal('rights') }),
+  /** The reader was too slow and missed something: everything has to be read again. */
+  z.object({ kind: z.literal('resync') }),
+]);
+export type LiveItem = z.infer<typeof LiveItem>;
 
 export const RevokeRequest = z
   .object({

@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { StatementDecision } from '../events.js';
+import { BridgeError } from './app.js';
+
+/** A listening port that turns every accepted socket into a session on one connection. */
+export const TunnelView = z.object({
+  connection: z.string(),
+  state: z.enum(['open', 'opening', 'failed']),
+  host: z.string(),
+  /** 0 while it does not listen. */
+  port: z.number().int(),
+  user: z.string(),
+  database: z.string(),
+  /** Sockets that are open now. */
+  sockets: z.number().int(),
+  error: BridgeError.optional(),
+  /** Refusals since it opened: other users of this machine, too many sockets. */
+  refused: z.number().int(),
+  /** Ready to paste, by what they are for: psql, uri, jdbc, environment. */
+  lines: z.object({ psql: z.string(), uri: z.string(), jdbc: z.string(), environment: z.string() }),
+});
+export type TunnelView = z.infer<typeof TunnelView>;
+
+/** Sets of one replay: what happened, by index; contents are fetched in pages. */
+export const ReplayStatement = z.object({
+  /** Index of its first item. */
+  item: z.number().int(),
+  atMs: z.number(),
+  seq: z.number().int(),
+  text: z.string(),
+  decision: StatementDecision,
+  rows: z.number().optional(),
+  error: z.string().optional(),
+});
+export const ReplayHead = z.object({
+  replay: z.string(),
+  items: z.number().int(),
+  durationMs: z.number(),
+  statements: z.array(ReplayStatement),
+  problems: z.array(z.object({ code: z.string(), text: z.string() })),
+  /** More was recorded than a replay holds in memory; the rest is left out, and the view says so. */
+  cut: z.boolean(),
+  /** The session still runs: open again for more. */
+  live: z.boolean(),
+});
+export type ReplayHead = z.infer<typeof ReplayHead>;
+
+export const HistoryEntry = z.object({
+  id: z.string(),
+  at: z.string(),
+  connection: z.string(),
+  principal: z.string(),
+  /** The text as it was run: kept sealed on this device only. */
+  text: z.string(),
+  state: z.enum(['running', 'ok', 'error', 'denied', 'cancelled', 'interrupted']),
+  durationMs: z.number().optional(),
+  rows: z.number().optional(),
+  error: z.string().optional(),
+  session: z.string().optional(),
+});
+export type HistoryEntry = z.infer<typeof HistoryEntry>;
+
+export const exportFormats = ['csv', 'json', 'ndjson'] as const;
+export const ExportView = z.object({
+  id: z.string(),
+  name: z.string(),
+  format: z.enum(exportFormats),
+  state: z.enum(['running', 'done', 'failed', 'cancelled']),
+  rows: z.number().int(),
+  /** When it is known. */
+  rowsTotal: z.number().int().optional(),
+  bytes: z.number().int(),
+  path: z.string(),
+  maskedCells: z.number().int(),
+  error: BridgeError.optional(),
+});
+export type ExportView = z.infer<typeof ExportView>;
