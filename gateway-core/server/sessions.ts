@@ -226,6 +226,7 @@ export class SessionServer {
       grounds: decision.grounds,
       durability: connection.recording.durability,
       keepBytesMax: rowsKeptBytes(connection.recording.rows),
+      marks: start.message.marks,
       idleTimeoutMs: connection.idleTimeoutMs,
       cancelKeys: this.#cancelKeys,
       nowMs: now,

@@ -25,7 +25,7 @@ function packet(version: number, body: string | Buffer): Buffer {
 const v3 = 3 << 16;
 
 function startup(minor: number, protocolOptions: string[] = []): StartupMessage {
-  return { kind: 'startup', minor, parameters: new Map(), protocolOptions };
+  return { kind: 'startup', minor, parameters: new Map(), protocolOptions, marks: false };
 }
 
 describe('first packet', () => {
@@ -40,7 +40,7 @@ describe('first packet', () => {
           const bytes = buildStartupMessage(minor, parameters);
           expect(readFirstPacket(Buffer.concat([bytes, Buffer.from('rest')]))).toEqual({
             kind: 'message',
-            message: { kind: 'startup', minor, parameters: new Map(parameters), protocolOptions: [] },
+            message: { kind: 'startup', minor, parameters: new Map(parameters), protocolOptions: [], marks: false },
             bytesUsed: bytes.length,
           });
         },

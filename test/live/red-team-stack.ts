@@ -141,6 +141,7 @@ export async function startStack(): Promise<Stack> {
         judge,
         grounds: { policies: [], policyVersion: '' },
         durability: 'grouped',
+        marks: false,
         keepBytesMax: 4_000_000,
         idleTimeoutMs: 3_600_000,
         cancelKeys: keys,

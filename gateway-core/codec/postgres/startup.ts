@@ -7,6 +7,9 @@ import { MessageWriter } from './writer.js';
 /** Codes in the place of a protocol version (protocol page, "Message Formats": CancelRequest, SSLRequest, GSSENCRequest). */
 const requestCodes = { cancel: 80_877_102, ssl: 80_877_103, gssenc: 80_877_104 } as const;
 
+/** Our own protocol option (protocol page, "Start-up": names that begin with `_pq_.` are for such). */
+const marksOption = '_pq_.throughline_marks';
+
 /** Minor versions of protocol 3 that exist. 3.1 was skipped by PostgreSQL 18. */
 export type MinorVersion = 0 | 2;
 
@@ -19,8 +22,10 @@ export interface StartupMessage {
    * exactly so; every other name is a setting, which PostgreSQL compares without regard to case.
    */
   readonly parameters: ReadonlyMap<string, string>;
-  /** Names of protocol options (`_pq_.`). None is defined, so all are unknown. */
+  /** Names of the protocol options (`_pq_.`) that are not known here. PostgreSQL itself defines none. */
   readonly protocolOptions: readonly string[];
+  /** `_pq_.throughline_marks=1`: the client wants to be told which values are masked, and by which rule. */
+  readonly marks: boolean;
 }
 
 /** A copy of the key: it outlives the chunk it came in. */
@@ -112,6 +117,7 @@ function readParameters(bytes: Uint8Array, length: number, minor: number): Start
   const parameters = new Map<string, string>();
   const protocolOptions: string[] = [];
   const seen = new Set<string>();
+  let marks = false;
   for (;;) {
     const name = reader.text();
     if (reader.failed) return malformed('a start-up packet without its terminator, or not in UTF-8');
@@ -122,11 +128,12 @@ function readParameters(bytes: Uint8Array, length: number, minor: number): Start
     const folded = name.toLowerCase();
     if (seen.has(folded)) return malformed('a start-up parameter comes twice');
     seen.add(folded);
-    if (name.startsWith('_pq_.')) protocolOptions.push(name);
+    if (name === marksOption) marks = value === '1';
+    else if (name.startsWith('_pq_.')) protocolOptions.push(name);
     else parameters.set(name, value);
   }
   if (!reader.complete) return malformed('bytes after the terminator of a start-up packet');
-  return { kind: 'startup', minor, parameters, protocolOptions };
+  return { kind: 'startup', minor, parameters, protocolOptions, marks };
 }
 
 /**

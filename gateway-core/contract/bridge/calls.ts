@@ -41,7 +41,11 @@ import { ExportView, exportFormats, HistoryEntry, ReplayHead, TunnelView } from 
  * lives on when windows close.
  */
 type Call = { readonly at: 'host' | 'agent'; readonly input: z.ZodType; readonly output: z.ZodType };
-const call = <I extends z.ZodType, O extends z.ZodType>(at: Call['at'], input: I, output: O) => ({
+const call = <A extends Call['at'], I extends z.ZodType, O extends z.ZodType>(
+  at: A,
+  input: I,
+  output: O,
+) => ({
   at,
   input,
   output,

@@ -23,6 +23,8 @@ export interface SessionContext {
   readonly portals: Map<string, Portal>;
   readonly intentDurability: Durability;
   readonly keepBytesMax: number;
+  /** The client is told which values are masked. */
+  readonly marks: boolean;
   readonly nowUs: () => number;
   status: TransactionStatus;
   /** COPY FROM statements that were sent and have not ended. */

@@ -10,7 +10,7 @@ import {
   type ValueClass,
 } from '../../masking/column-masker.js';
 import { createValueMasker, type ValueMasker } from '../../masking/value-masker.js';
-import type { ValueMask } from './result-masker.js';
+import type { MarkedColumn, ValueMask } from './result-masker.js';
 
 const jsonbOid = 3802;
 
@@ -87,6 +87,23 @@ export class MaskSet {
     const mask = covers ? sameForAll(masker, isJsonb && format === 1) : valueMask(masker);
     this.#maskers.set(key, mask);
     return mask;
+  }
+
+  /** What masks a column, in words for the person who sees it; undefined: nothing does. */
+  rule(state: ColumnState): MarkedColumn | undefined {
+    const plan = this.#plan(state);
+    if (plan.mask === 'pass') return undefined;
+    if (plan.mask === 'detect') {
+      const words = plan.rules.map((rule) => `${rule.detect.join(', ')}: ${rule.with}`);
+      return { rule: words.join('; '), whole: false };
+    }
+    const patterns = state.unknown
+      ? 'origin not known'
+      : state.patterns.map((index) => this.#patterns[index]).join(', ');
+    return {
+      rule: `${patterns}${state.computed && !state.unknown ? ' (computed)' : ''}: ${plan.with}`,
+      whole: true,
+    };
   }
 
   #plan(state: ColumnState): ColumnPlan {

@@ -19,22 +19,36 @@ export type ValueMask = ((
   readonly coversNull?: boolean;
 };
 
+/** What masks a column. `whole`: every value; else only those in which a detector finds something. */
+export interface MarkedColumn {
+  readonly rule: string;
+  readonly whole: boolean;
+}
+
 /** Masks the rows of one result. `undefined` in `masks`: nothing in that column can need a mask. */
 export class RowMasker {
   readonly #description: Uint8Array;
   readonly #masks: readonly (ValueMask | undefined)[];
   readonly #passes: boolean;
+  readonly #rules: () => readonly (MarkedColumn | undefined)[];
   readonly #fields = new RowFields();
   readonly #writer = new MessageWriter();
   #maskedValues = 0;
+  #marked: [number, number][] | undefined;
+  #row = 0;
 
-  /** `keptName`: a column's name as it may be kept; whoever writes a query can put anything into an alias. */
+  /**
+   * `keptName`: a column's name as it may be kept; whoever writes a query can put anything into an alias. `rules`: what
+   * masks each column, asked for only where a client wants to know.
+   */
   constructor(
     columns: readonly Column[],
     masks: readonly (ValueMask | undefined)[],
     keptName: (name: string) => string,
+    rules: () => readonly (MarkedColumn | undefined)[],
   ) {
     this.#masks = masks;
+    this.#rules = rules;
     this.#passes = masks.every((mask) => mask === undefined);
     writeRowDescription(
       this.#writer,
@@ -48,6 +62,11 @@ export class RowMasker {
     return this.#description;
   }
 
+  /** What masks each column, for a client that shows it. */
+  get rules(): readonly (MarkedColumn | undefined)[] {
+    return this.#rules();
+  }
+
   /** Values masked since the last call. */
   takeMaskedValues(): number {
     const count = this.#maskedValues;
@@ -55,9 +74,19 @@ export class RowMasker {
     return count;
   }
 
-  /** A run of DataRow messages. undefined: all of it may pass as it is. Else the same messages, masked. */
-  mask(buffer: Uint8Array, start: number, end: number): Uint8Array | 'malformed' | undefined {
+  /**
+   * A run of DataRow messages. undefined: all of it may pass as it is. Else the same messages, masked. `marked` gets
+   * row (in this run) and column of every value that was replaced.
+   */
+  mask(
+    buffer: Uint8Array,
+    start: number,
+    end: number,
+    marked?: [row: number, column: number][],
+  ): Uint8Array | 'malformed' | undefined {
     if (this.#passes) return undefined;
+    this.#marked = marked;
+    this.#row = 0;
     let changed = false;
     /** First byte that is not in the writer yet. */
     let copied = start;
@@ -70,6 +99,7 @@ export class RowMasker {
         changed = true;
         copied = next;
       }
+      this.#row += 1;
       at = next;
     }
     if (!changed) return undefined;
@@ -102,6 +132,7 @@ export class RowMasker {
       else this.#writer.int32(replaced.length).bytes(replaced);
       done = start + Math.max(0, length);
       this.#maskedValues += 1;
+      this.#marked?.push([this.#row, index]);
     }
     if (!open) return false;
     const end = count === 0 ? row + 7 : endOfRow(buffer, row);

@@ -36,11 +36,16 @@ export class ResultMasks {
     const known = result.columns === columns && result.catalog === catalog && !this.uncertain;
     if (known && result.masker !== undefined) return result.masker;
     const targets = masks.targets(catalog);
-    const masked = columns.map((column, index): ValueMask | undefined => {
-      const origin = this.#origin(targets, column, lineage, index);
-      return masks.column(origin, column.typeOid, column.format);
-    });
-    const masker = new RowMasker(columns, masked, (name) => masks.text(name));
+    const origins = columns.map((column, index) => this.#origin(targets, column, lineage, index));
+    const masked = columns.map((column, index): ValueMask | undefined =>
+      masks.column(origins[index] ?? opaque, column.typeOid, column.format),
+    );
+    const masker = new RowMasker(
+      columns,
+      masked,
+      (name) => masks.text(name),
+      () => origins.map((origin, index) => (masked[index] === undefined ? undefined : masks.rule(origin))),
+    );
     if (!this.uncertain) Object.assign(result, { columns, masker, catalog });
     return masker;
   }

@@ -23,7 +23,7 @@ import type { Judge } from './judge.js';
 import { Replies } from './replies.js';
 import { writeAll } from './stream-reader.js';
 import { TargetSide } from './target-side.js';
-import { cancelUpstream, connectUpstream, type Target, type Upstream } from './upstream.js';
+import { cancelUpstream, connectUpstream, isOurParameter, type Target, type Upstream } from './upstream.js';
 import { UpstreamQueue } from './upstream-queue.js';
 
 export interface SessionInput {
@@ -43,6 +43,8 @@ export interface SessionInput {
   readonly grounds: Grounds;
   readonly durability: 'strict' | 'grouped';
   readonly keepBytesMax: number;
+  /** The client asked to be told which values are masked. */
+  readonly marks: boolean;
   readonly idleTimeoutMs: number;
   readonly cancelKeys: CancelKeys;
   readonly nowMs: () => number;
@@ -206,7 +208,10 @@ export class PostgresSession {
     this.#removeKey = key.remove;
     if (this.#input.greeting !== undefined) writer.bytes(this.#input.greeting);
     writeAuthenticationOk(writer);
-    for (const [name, value] of upstream.parameters) writeParameterStatus(writer, name, value);
+    for (const [name, value] of upstream.parameters) {
+      if (!isOurParameter(name)) writeParameterStatus(writer, name, value);
+    }
+    if (this.#input.marks) writeParameterStatus(writer, 'throughline.session', this.#input.id);
     writeBackendKeyData(writer, key.processId, key.secretKey);
     writeReadyForQuery(writer, 'I');
     this.#processId = key.processId;
@@ -228,6 +233,7 @@ export class PostgresSession {
       portals: new Map(),
       intentDurability: this.#input.durability === 'strict' ? 'durable' : 'recorded',
       keepBytesMax: this.#input.keepBytesMax,
+      marks: this.#input.marks,
       nowUs: () => Number((process.hrtime.bigint() - this.#startedUs) / 1000n),
       status: 'I',
       copies: new Set(),

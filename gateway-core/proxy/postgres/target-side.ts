@@ -11,7 +11,11 @@ import {
   readRowDescription,
   rowsOfTag,
 } from '../../codec/postgres/backend.js';
-import { writeNoticeFields, writeNotification } from '../../codec/postgres/backend-writers.js';
+import {
+  writeNoticeFields,
+  writeNotification,
+  writeParameterStatus,
+} from '../../codec/postgres/backend-writers.js';
 import { MessageFramer } from '../../codec/postgres/framer.js';
 import { formatAt, writeCopyData } from '../../codec/postgres/frontend.js';
 import { backendTypes } from '../../codec/postgres/messages.js';
@@ -21,8 +25,9 @@ import { endStatement, type SessionContext, undoSkipped } from './context.js';
 import type { Judged } from './judged.js';
 import type { Portal } from './prepared.js';
 import type { Expected } from './replies.js';
+import type { RowMasker } from './result-masker.js';
 import type { Running } from './running.js';
-import { breaksPin } from './upstream.js';
+import { breaksPin, isOurParameter } from './upstream.js';
 
 /** Bytes for the client, in order. Neighbouring pieces of one buffer are given as one. */
 export class Outbox {
@@ -210,6 +215,7 @@ export class TargetSide {
     if (head?.kind === 'describe') return this.#described(head.portal, columns);
     if (head?.kind !== 'query' || statement === undefined) return this.#unexpected('RowDescription');
     statement.rowMasker = this.#context.judge.results.rowMasker(statement.judged, columns);
+    this.#markColumns(statement.rowMasker);
     this.#pass();
     this.#record(statement, 'rows', statement.rowMasker.description);
     return true;
@@ -251,17 +257,40 @@ export class TargetSide {
       const columns = columnsOf(head.portal);
       if (columns === undefined) return this.#unexpected('rows that nobody described');
       statement.rowMasker = this.#context.judge.results.rowMasker(statement.judged, columns);
+      this.#markColumns(statement.rowMasker);
       this.#record(statement, 'rows', statement.rowMasker.description);
     }
     if (statement.rowMasker === undefined) return this.#unexpected('rows without a description');
-    const masked = statement.rowMasker.mask(framer.buffer, framer.start, framer.end);
+    const marked: [number, number][] | undefined = this.#context.marks ? [] : undefined;
+    const masked = statement.rowMasker.mask(framer.buffer, framer.start, framer.end, marked);
     if (masked === 'malformed') return this.#unexpected('a malformed row');
+    if (marked !== undefined && marked.length > 0) this.#markCells(statement.rows, marked);
     statement.rows += framer.count;
     statement.maskedValues += statement.rowMasker.takeMaskedValues();
     if (masked === undefined) this.#pass();
     else this.#out.piece(masked);
     this.#record(statement, 'rows', masked ?? framer.buffer.subarray(framer.start, framer.end));
     return true;
+  }
+
+  /**
+   * Tells a client that asked which columns may hold masked values: `{"columns":[[rule, whole]|null, ...]}`. A
+   * ParameterStatus may come at any time, and is the one message that drivers pass on without knowing it.
+   */
+  #markColumns(masker: RowMasker): void {
+    if (!this.#context.marks) return;
+    const columns = masker.rules.map((each) => (each === undefined ? null : [each.rule, each.whole]));
+    this.#mark({ columns });
+  }
+
+  /** And which cells of the rows that follow do: `{"cells":[row, column, row, column, ...]}`, rows from 0 in this result. */
+  #markCells(first: number, marked: readonly (readonly [row: number, column: number])[]): void {
+    this.#mark({ cells: marked.flatMap(([row, column]) => [first + row, column]) });
+  }
+
+  #mark(value: object): void {
+    writeParameterStatus(this.#writer, 'throughline.marks', JSON.stringify(value));
+    this.#out.piece(this.#writer.take());
   }
 
   #record(statement: Running, stream: 'rows' | 'copy-out' | 'messages', bytes: Uint8Array): void {
@@ -383,7 +412,7 @@ export class TargetSide {
       this.#context.fail('not-maskable', `the target now reads text differently (${read.name})`);
       return false;
     }
-    this.#pass();
+    if (!isOurParameter(read.name)) this.#pass();
     return true;
   }
 

@@ -54,6 +54,11 @@ const pins: Readonly<Record<string, RegExp>> = {
   client_encoding: /^utf8$/i,
 };
 
+/** Parameters that only the gateway tells: a target that sends one would speak in its name. */
+export function isOurParameter(name: string): boolean {
+  return name.toLowerCase().startsWith('throughline.');
+}
+
 /** True when a reported setting says that text means something else than we judge it to mean. */
 export function breaksPin(name: string, value: string): boolean {
   const pin = pins[name.toLowerCase()];
