@@ -83,8 +83,9 @@ module.exports = {
     },
     {
       name: 'no-dev-packages-in-the-product',
+      comment: 'setup/ makes the product and is no part of it',
       severity: 'error',
-      from: { path: '^gateway-core/' },
+      from: { path: '^gateway-core/', pathNot: '^gateway-core/setup/' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
     },
   ],

@@ -31,7 +31,11 @@ export interface GatewayServer {
   verifyLog(options: { readonly dataDir: string }): Promise<VerifyReport>;
 }
 
-/** The server is large: it is loaded by these two only. */
-export function loadServer(): Promise<GatewayServer> {
+/** The server is large: it is loaded by these two only. `threads`: the gateway's own begin to load beside it. */
+export async function loadServer(options: { readonly threads: boolean }): Promise<GatewayServer> {
+  if (options.threads) {
+    const { loadThreads } = await import('../server/threads.js');
+    loadThreads();
+  }
   return import('../server/main.js');
 }

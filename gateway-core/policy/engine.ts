@@ -35,8 +35,15 @@ export interface PolicyEngine {
   ): { ok: true; policies: CompiledPolicies } | { ok: false; problems: readonly PolicyProblem[] };
 }
 
-/** Loads Cedar (WebAssembly, some 50 ms) once. Policies: https://docs.cedarpolicy.com */
-export async function loadPolicyEngine(): Promise<PolicyEngine> {
+let engine: Promise<PolicyEngine> | undefined;
+
+/** Loads Cedar (WebAssembly, some 60 ms of this thread) once, with our schema. Policies: https://docs.cedarpolicy.com */
+export function loadPolicyEngine(): Promise<PolicyEngine> {
+  engine ??= load();
+  return engine;
+}
+
+async function load(): Promise<PolicyEngine> {
   const cedar = await import('@cedar-policy/cedar-wasm/nodejs');
   const schema = cedar.preparseSchema(schemaName, cedarSchema);
   if (schema.type === 'failure')

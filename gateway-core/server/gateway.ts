@@ -2,17 +2,19 @@ import { X509Certificate } from 'node:crypto';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
 import { generateLogKey, loadLogKey } from '../audit/keys.js';
 import { tlsServerEndPoint } from '../codec/postgres/certificate.js';
-import { loadParser } from '../codec/postgres/statement/index.js';
+import { loadFirstParser, loadParser } from '../codec/postgres/statement/index.js';
 import type { GatewayInfo } from '../contract/api.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { createIdentity, type Identity, IdentityConfig } from '../identity/index.js';
 import { createValueMasker } from '../masking/value-masker.js';
+import { loadPolicyEngine } from '../policy/index.js';
 import { openJournal } from '../store/journal/journal.js';
 import { type Keys, openKeys } from '../store/keys.js';
 import { openSecret, resolveReference, sealSecret } from '../store/secrets.js';
-import { openState } from '../store/state.js';
+import { openState, type State } from '../store/state.js';
 import { createApi } from './api.js';
 import { configuredCertificate, gatewayCertificate, type ServerCertificate } from './certificates.js';
 import { type GatewayConfig, isLoopback, parseEndpoint } from './config.js';
@@ -64,6 +66,13 @@ const closingTimeoutMs = 5000;
 const journalRetryMs = 1000;
 /** How often the latest checkpoint is put into the state database. */
 const checkpointKeptMs = 30_000;
+/** What nobody waits for yet is loaded this long after the start: it would hold up the line that says so. */
+const warmUpAfterMs = 200;
+/**
+ * Left alone, V8 optimises Cedar and the parser on four threads at once, which on two cores takes the processor from
+ * this one while it starts: a third of the start. Later one thread does as well.
+ */
+const oneWasmCompiler = '--wasm-num-compilation-tasks=1';
 
 /** Puts the rooms together, in the order in which they need each other, and takes them apart in the opposite one. */
 export async function startComposed(options: GatewayOptions): Promise<ComposedGateway> {
@@ -100,9 +109,14 @@ async function compose(
 ): Promise<ComposedGateway> {
   const { config, demo: isDemo, log } = options;
   const now = () => Date.now();
+  setFlagsFromString(oneWasmCompiler);
+  // Compiled in the background; awaited below, with its error.
+  loadFirstParser().catch(() => undefined);
   const claimed = claimDataDirectory(directories.data, isDemo);
   undo.push(() => claimed.release());
   const keys = await openKeys(directories.keys, { dataDirectory: directories.data });
+  // Two threads open state and sealer while this one makes the certificate, loads Cedar and loads the parser.
+  const openingState = undone(undo, openState({ directory: directories.data }), (each) => each.close());
   const certificate = await certificateFor(config, directories, listen.host);
   const journalDirectory = join(directories.data, 'journal');
   const ca = join(directories.data, 'ca.pem');
@@ -114,22 +128,24 @@ async function compose(
   );
   // The sealer reads what the journal writes, and is asked first how far it came.
   mkdirSync(journalDirectory, { recursive: true, mode: 0o700 });
-  const [state, sealer] = await Promise.all([
-    openState({ directory: directories.data }),
-    startSealer({
-      dataDirectory: directories.data,
-      journalDirectory,
-      journalKey: keys.derive('journal'),
-      recordingKey: keys.derive('recording'),
-      logKeyFile: join(directories.keys, 'log.key'),
-      logOrigin: logKey.name,
-      onComplaint: (what: string) =>
-        log(JSON.stringify({ at: new Date().toISOString(), level: 'error', what })),
-    }),
-    loadParser(),
+  const startingSealer = startSealer({
+    dataDirectory: directories.data,
+    journalDirectory,
+    journalKey: keys.derive('journal'),
+    recordingKey: keys.derive('recording'),
+    logKeyFile: join(directories.keys, 'log.key'),
+    logOrigin: logKey.name,
+    onComplaint: (what: string) =>
+      log(JSON.stringify({ at: new Date().toISOString(), level: 'error', what })),
+  });
+  const secrets = secretsPort(keys, config);
+  const record = (event: Parameters<GatewayRecorder['record']>[0]) => recorder.record(event);
+  const [sealer, { state, connections, policies }] = await Promise.all([
+    undone(undo, startingSealer, (each) => each.close()),
+    registriesOf(openingState, { secrets, record, now }),
+    loadPolicyEngine(),
+    loadFirstParser(),
   ]);
-  undo.push(() => state.close());
-  undo.push(() => sealer.close());
   await compareKeptCheckpoint(state.database, await sealer.checkpoint());
   const journal = await openJournal({
     directory: journalDirectory,
@@ -158,12 +174,6 @@ async function compose(
   const recorder = gatewayRecorder({ journal, maskText: (text) => ownTexts.maskText(text).text, log });
   await endUnfinished(sealer, recorder);
   await recorder.record({ kind: 'gateway.started', version, demo: isDemo });
-
-  const secrets = secretsPort(keys, config);
-  const record = (event: Parameters<GatewayRecorder['record']>[0]) => recorder.record(event);
-  const connections = new ConnectionRegistry({ state: state.database, secrets, record, now });
-  await connections.load();
-  const policies = await PolicyRegistry.load({ state: state.database, record, now });
 
   const live = new LiveSessions();
   const demo = isDemo ? new Demo(directories.data, directories.demoTarget) : undefined;
@@ -240,11 +250,13 @@ async function compose(
       'the sign-in behind this session has ended',
     );
   });
-  if (demo !== undefined) {
+  const warmingUp = setTimeout(() => {
+    loadParser().catch((error: unknown) => recorder.complain('the spare parser did not load', error));
     demo
-      .startProvider(identity)
+      ?.startProvider(identity)
       .catch((error: unknown) => recorder.complain('the demo identity provider did not start', error));
-  }
+  }, warmUpAfterMs);
+  undo.push(() => clearTimeout(warmingUp));
 
   let finish: () => void = () => undefined;
   const closed = new Promise<void>((resolve) => {
@@ -273,6 +285,29 @@ async function compose(
     },
     closed,
   };
+}
+
+/** Has `started` taken apart again by `close`, also when something else fails before it is there. */
+function undone<T>(
+  undo: (() => Promise<void> | void)[],
+  started: Promise<T>,
+  close: (value: T) => Promise<void>,
+): Promise<T> {
+  // What it fails with is told where it is awaited, which may be later.
+  started.catch(() => undefined);
+  undo.push(() => started.then(close, () => undefined));
+  return started;
+}
+
+async function registriesOf(
+  opening: Promise<State>,
+  rooms: { secrets: SecretsPort; record: GatewayRecorder['record']; now: () => number },
+) {
+  const state = await opening;
+  const connections = new ConnectionRegistry({ state: state.database, ...rooms });
+  await connections.load();
+  const policies = await PolicyRegistry.load({ state: state.database, ...rooms });
+  return { state, connections, policies };
 }
 
 async function certificateFor(

@@ -4,6 +4,14 @@ import { prepare, run, tool } from './prepare.mjs';
 
 const checks = [
   { name: 'types', command: [...tool('typescript', 'bin/tsc'), '-p', '.', '--noEmit'] },
+  {
+    name: 'types of the renderer',
+    command: [...tool('typescript', 'bin/tsc'), '-p', 'renderer', '--noEmit'],
+  },
+  {
+    name: 'types of the desktop suite',
+    command: [...tool('typescript', 'bin/tsc'), '-p', 'test/desktop', '--noEmit'],
+  },
   { name: 'lint', command: [...tool('oxlint', 'bin/oxlint'), '--type-aware', '--deny-warnings', '.'] },
   {
     name: 'import walls',

@@ -10,6 +10,7 @@ const needed = [
   { package: 'postgresql-client', present: () => works('psql', ['--version']) },
   { package: 'postgresql-contrib', present: () => works('pgbench', ['--version']) },
   { package: 'python3-psycopg', present: () => works('/usr/bin/python3', ['-c', 'import psycopg']) },
+  { package: 'chromium', present: () => works('chromium', ['--version']) },
   { package: 'openssl', present: () => works('openssl', ['version']) },
 ];
 

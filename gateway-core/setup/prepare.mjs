@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -71,11 +71,38 @@ function driverLoads() {
   return spawnSync(process.execPath, ['-e', script], { cwd: root, stdio: 'ignore' }).status === 0;
 }
 
-/** Compiles to out/. */
-export function build() {
-  const [node, script] = tool('typescript', 'bin/tsc');
+/** What `npm run build` does, unless out/ holds what comes of these very files. */
+function build() {
+  const marker = join(root, 'out', '.built');
+  const sources = digestOf(root).digest('hex');
+  if (existsSync(marker) && readFileSync(marker, 'utf8') === sources && !compiledSince(marker)) return;
   mkdirSync(join(root, 'out'), { recursive: true });
-  if (!run(node, [script, '-p', '.'])) fail('the build failed: see the errors above');
+  const steps = [[...tool('typescript', 'bin/tsc'), '-p', '.'], bundler];
+  for (const [program, ...args] of steps)
+    if (!run(program, args)) fail('the build failed: see the errors above');
+  writeFileSync(marker, sources);
+}
+
+const bundler = [process.execPath, join(root, 'gateway-core', 'setup', 'bundle.mjs')];
+
+/** Every file of the clone counts, by name and content: there are few, and none can be forgotten. */
+function digestOf(folder, hash = createHash('sha256')) {
+  const entries = readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const entry of entries) {
+    if (entry.name.startsWith('.') || entry.name === 'node_modules' || entry.name === 'out') continue;
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) digestOf(path, hash);
+    if (!entry.isFile()) continue;
+    const content = createHash('sha256').update(readFileSync(path)).digest('hex');
+    hash.update(`${content} ${path}\0`);
+  }
+  return hash;
+}
+
+/** Somebody ran tsc, perhaps on other sources. */
+function compiledSince(marker) {
+  const compiled = join(root, 'out', 'gateway-core', 'cli', 'main.js');
+  return !existsSync(compiled) || statSync(compiled).mtimeMs > statSync(marker).mtimeMs;
 }
 
 export function prepare() {

@@ -8,6 +8,7 @@ import { privateDirectory } from './private-files.js';
 import type { StateSchema } from './schema.js';
 import type { SqliteResult, SqliteValue } from './sqlite.js';
 import type { StateAnswer, StateReady, StateRequest } from './state-messages.js';
+import { stateThread } from './state-thread.js';
 import type { StartedWorker } from './worker.js';
 import { startWorker } from './worker.js';
 
@@ -38,7 +39,7 @@ export async function openState(options: { readonly directory: string }): Promis
   // SQLite gives its other files the mode of this one.
   fs.closeSync(fs.openSync(file, O_CREAT | O_RDWR | O_NOFOLLOW, 0o600));
   fs.chmodSync(file, 0o600);
-  const worker = startWorker(new URL('./state-worker.js', import.meta.url), { name: 'state', data: file });
+  const worker = startWorker(stateThread.module, { name: stateThread.name, data: file });
   const client = new StateClient(worker);
   try {
     await client.ready;

@@ -29,11 +29,32 @@ const stopTimeoutMs = 5000;
 
 /** No file of its own: so it is there when this runs compiled and when it runs straight from TypeScript. */
 const threadEntry = `
-  import('node:worker_threads').then(async ({ workerData: { url, port, data } }) => {
-    const { main } = await import(url);
-    await main(port, data);
+  const { parentPort, workerData } = require('node:worker_threads');
+  const loading = import(workerData.url);
+  // A module that is not there is told with the first message, like all else that goes wrong.
+  loading.catch(() => undefined);
+  parentPort.once('message', async (data) => {
+    const { main } = await loading;
+    await main(workerData.port, data);
   });
 `;
+
+interface Thread {
+  readonly started: StartedWorker;
+  start(data: unknown): void;
+}
+
+/** Threads that were loaded ahead, by their module: the next `startWorker` of that module takes one. */
+const loadedAhead = new Map<string, Thread>();
+
+/**
+ * Starts a thread and loads a module into it, so that the `startWorker` that follows finds both done. It holds no
+ * process alive, and does nothing where `startWorker` would start no thread.
+ */
+export function loadWorker(moduleUrl: URL, options: Pick<WorkerOptions, 'name'>): void {
+  if (!loadedAhead.has(moduleUrl.href) && existsSync(moduleUrl))
+    loadedAhead.set(moduleUrl.href, loadThread(moduleUrl, options.name));
+}
 
 /**
  * Runs a module of ours beside the event loop: `startWorker(new URL('./state-worker.js', import.meta.url), ...)`,
@@ -44,31 +65,38 @@ const threadEntry = `
  * the same cloned messages. So a module must never wait for its caller synchronously.
  */
 export function startWorker(moduleUrl: URL, options: WorkerOptions): StartedWorker {
-  if (existsSync(moduleUrl)) return startThread(moduleUrl, options);
-  return startHere(new URL(moduleUrl.href.replace(/\.js$/, '.ts')), options);
+  const ahead = loadedAhead.get(moduleUrl.href);
+  loadedAhead.delete(moduleUrl.href);
+  if (ahead === undefined && !existsSync(moduleUrl))
+    return startHere(new URL(moduleUrl.href.replace(/\.js$/, '.ts')), options);
+  const thread = ahead ?? loadThread(moduleUrl, options.name);
+  thread.start(options.data);
+  return thread.started;
 }
 
-function startThread(moduleUrl: URL, options: WorkerOptions): StartedWorker {
+function loadThread(moduleUrl: URL, name: string): Thread {
   const { port1: port, port2: inner } = new MessageChannel();
   const worker = new Worker(threadEntry, {
     eval: true,
-    name: options.name,
-    workerData: { url: moduleUrl.href, port: inner, data: options.data },
+    name,
+    workerData: { url: moduleUrl.href, port: inner },
     transferList: [inner],
-    // node:sqlite says once per thread that it is experimental; the operator can do nothing with that.
-    execArgv: [...process.execArgv, '--disable-warning=ExperimentalWarning'],
+    // node:sqlite says once per thread that it is experimental; the operator can do nothing with that. This process's
+    // own flags are left out: V8's among them apply anyway, and a thread refuses to start with them.
+    execArgv: ['--disable-warning=ExperimentalWarning'],
   });
+  worker.unref();
   let failure: Error | undefined;
   let stopping = false;
   worker.on('error', (error: unknown) => {
     failure = error instanceof Error ? error : new Error(String(error));
   });
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-  return {
+  const started: StartedWorker = {
     port,
     ended: exited.then(() => {
       port.close();
-      return failure ?? (stopping ? undefined : new Error(`the worker ${options.name} ended by itself`));
+      return failure ?? (stopping ? undefined : new Error(`the worker ${name} ended by itself`));
     }),
     stop: async () => {
       stopping = true;
@@ -76,6 +104,13 @@ function startThread(moduleUrl: URL, options: WorkerOptions): StartedWorker {
       const timer = setTimeout(() => void worker.terminate(), stopTimeoutMs);
       await exited;
       clearTimeout(timer);
+    },
+  };
+  return {
+    started,
+    start: (data) => {
+      worker.ref();
+      worker.postMessage(data);
     },
   };
 }

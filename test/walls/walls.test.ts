@@ -114,6 +114,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   'cli/commands/fine': ['contract/ids', 'agent/client/api', 'cli/program'],
   'cli/gateway-server': ['server/main'],
+  'setup/fine': ['a-dev-package'],
 };
 
 /** What the cases import; imports nothing itself. */

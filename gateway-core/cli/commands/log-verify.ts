@@ -15,7 +15,7 @@ export const run: Run = async (context, input) => {
 async function reportOf(context: Context, input: Input): Promise<VerifyReport> {
   const dataDir = input.text('data');
   if (dataDir === undefined) return withGateway(context, input, (gateway) => api.verifyLog(gateway));
-  const server = context.server ?? (await loadServer());
+  const server = context.server ?? (await loadServer({ threads: false }));
   return server.verifyLog({ dataDir });
 }
 

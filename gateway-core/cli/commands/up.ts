@@ -7,13 +7,14 @@ type Ready = StartedGateway['ready'];
 
 export const run: Run = async (context, input) => {
   const options = startOptions(context, input);
-  const server = context.server ?? (await loadServer());
+  const server = context.server ?? (await loadServer({ threads: true }));
   const gateway = await server.startGateway(options);
   const { ready } = gateway;
   await note(context, ready.url, ready);
+  // Before the line that says so: who has read it may end the gateway at once.
+  const stop = stopOnSignals(context, gateway);
   if (context.json) printJson(context.stdout, { ready: true, ...ready });
   else announce(context, ready, input.flag('demo'));
-  const stop = stopOnSignals(context, gateway);
   try {
     await gateway.closed;
   } finally {

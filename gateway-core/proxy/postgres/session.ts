@@ -19,6 +19,7 @@ import type { JournalFailure, Recorder } from '../../contract/recorder.js';
 import type { CancelKeys } from './cancel.js';
 import { ClientSide } from './client-side.js';
 import { endStatement, type Fault, isFailure, type SessionContext } from './context.js';
+import { faults } from './faults.js';
 import type { Judge } from './judge.js';
 import { Replies } from './replies.js';
 import { writeAll } from './stream-reader.js';
@@ -57,34 +58,6 @@ export interface SessionInput {
 /** How long a session that is being ended waits for its last bytes to reach the client. */
 const farewellTimeoutMs = 2000;
 const outboxBytesMax = limits.sliceBytes;
-
-const faults: Readonly<Record<Fault, { code: string; cause: EndCause; hint: string }>> = {
-  'client-protocol': {
-    code: '08P01',
-    cause: 'fault',
-    hint: 'The client sent bytes that are not the PostgreSQL protocol.',
-  },
-  'target-protocol': {
-    code: '08P01',
-    cause: 'fault',
-    hint: 'Tell an admin: the target’s answer was not understood, so it was not passed on.',
-  },
-  'not-recordable': {
-    code: '58030',
-    cause: 'fault',
-    hint: 'The gateway cannot keep the record now, so nothing moves. Tell an admin.',
-  },
-  'not-maskable': {
-    code: '58000',
-    cause: 'fault',
-    hint: 'The gateway could not mask the target’s answer, so it was not passed on.',
-  },
-  gateway: {
-    code: 'XX000',
-    cause: 'fault',
-    hint: 'This is a mistake in the gateway: tell an admin. Other sessions are not touched.',
-  },
-};
 
 /**
  * One session: joins a client that is signed in with a target, judging, masking and recording what passes. `run`

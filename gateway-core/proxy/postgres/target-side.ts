@@ -23,52 +23,12 @@ import { MessageWriter } from '../../codec/postgres/writer.js';
 import { limits } from '../../contract/limits.js';
 import { endStatement, type SessionContext, undoSkipped } from './context.js';
 import type { Judged } from './judged.js';
+import { Outbox } from './outbox.js';
 import type { Portal } from './prepared.js';
 import type { Expected } from './replies.js';
 import type { RowMasker } from './result-masker.js';
 import type { Running } from './running.js';
 import { breaksPin, isOurParameter } from './upstream.js';
-
-/** Bytes for the client, in order. Neighbouring pieces of one buffer are given as one. */
-export class Outbox {
-  #pieces: Uint8Array[] = [];
-  #buffer: Uint8Array | undefined;
-  #start = 0;
-  #end = 0;
-  bytes = 0;
-
-  range(buffer: Uint8Array, start: number, end: number): void {
-    this.bytes += end - start;
-    if (this.#buffer === buffer && this.#end === start) {
-      this.#end = end;
-      return;
-    }
-    this.#close();
-    this.#buffer = buffer;
-    this.#start = start;
-    this.#end = end;
-  }
-
-  piece(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    this.#close();
-    this.#pieces.push(bytes);
-    this.bytes += bytes.length;
-  }
-
-  take(): Uint8Array[] {
-    this.#close();
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.bytes = 0;
-    return pieces;
-  }
-
-  #close(): void {
-    if (this.#buffer !== undefined) this.#pieces.push(this.#buffer.subarray(this.#start, this.#end));
-    this.#buffer = undefined;
-  }
-}
 
 /** Reads the target: masks and records every byte before it may go on to the client. */
 export class TargetSide {

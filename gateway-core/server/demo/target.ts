@@ -34,16 +34,18 @@ const port = 5432;
 export function demoTarget(directory: string): DemoTarget {
   const binaries = postgresBinaries();
   if (binaries === undefined) return new PgliteTarget(directory);
-  const user = unprivilegedUser();
   // The server's user must reach the directory, which it cannot below root's own home or a private scratch directory.
-  const base =
-    user === undefined
-      ? directory
-      : join(
-          '/var/lib/throughline',
-          `demo-${createHash('sha256').update(directory).digest('hex').slice(0, 16)}`,
-        );
-  return new PostgresTarget(base, binaries, user);
+  const base = isRoot()
+    ? join(
+        '/var/lib/throughline',
+        `demo-${createHash('sha256').update(directory).digest('hex').slice(0, 16)}`,
+      )
+    : directory;
+  return new PostgresTarget(base, binaries);
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
 }
 
 function postgresBinaries(): string | undefined {
@@ -59,9 +61,14 @@ function postgresBinaries(): string | undefined {
   );
 }
 
+interface SystemUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** PostgreSQL refuses to run as root: then `postgres`, else `nobody`, runs it. Undefined: run as ourselves. */
-function unprivilegedUser(): { uid: number; gid: number } | undefined {
-  if (process.getuid?.() !== 0) return undefined;
+function unprivilegedUser(): SystemUser | undefined {
+  if (!isRoot()) return undefined;
   for (const name of ['postgres', 'nobody']) {
     const uid = spawnSync('id', ['-u', name], { encoding: 'utf8' });
     const gid = spawnSync('id', ['-g', name], { encoding: 'utf8' });
@@ -80,14 +87,14 @@ class PostgresTarget implements DemoTarget {
   readonly kind = 'postgresql';
   readonly directory: string;
   readonly #binaries: string;
-  readonly #user: { uid: number; gid: number } | undefined;
+  /** Found out at first use: it asks the system. */
+  #user: SystemUser | undefined;
   #starting: Promise<string> | undefined;
   #process: ChildProcess | undefined;
 
-  constructor(directory: string, binaries: string, user: { uid: number; gid: number } | undefined) {
+  constructor(directory: string, binaries: string) {
     this.directory = directory;
     this.#binaries = binaries;
-    this.#user = user;
   }
 
   start(password: string): Promise<string> {
@@ -113,6 +120,7 @@ class PostgresTarget implements DemoTarget {
 
   async #start(password: string): Promise<string> {
     const data = join(this.directory, 'data');
+    this.#user ??= unprivilegedUser();
     const running = this.#running();
     const fits = this.#passwordMark(password);
     if (running !== undefined && fits) return running.socketDirectory;

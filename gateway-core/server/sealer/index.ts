@@ -9,6 +9,7 @@ import type { RecordedStatements } from './core.js';
 import type { SessionFilter } from './index-database.js';
 import { sealerLimits } from './limits.js';
 import type { SealerMessage, SealerMethod, SealerMethods, SealerPlaces } from './messages.js';
+import { sealerThread } from './thread.js';
 import type { UnfinishedSession } from './unfinished.js';
 import type { VerifyPlaces } from './verify-worker.js';
 
@@ -97,10 +98,7 @@ class SealerClient implements Sealer {
   }
 
   async start(): Promise<void> {
-    const worker = startWorker(new URL('./sealer-worker.js', import.meta.url), {
-      name: 'sealer',
-      data: this.#places,
-    });
+    const worker = startWorker(sealerThread.module, { name: sealerThread.name, data: this.#places });
     try {
       await new Promise<void>((resolve, reject) => {
         worker.port.on('message', (message: SealerMessage) => {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { StartedWorker } from '../../../gateway-core/store/worker.js';
-import { startWorker } from '../../../gateway-core/store/worker.js';
+import { loadWorker, startWorker } from '../../../gateway-core/store/worker.js';
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'worker-'));
 afterAll(() => fs.rmSync(directory, { recursive: true }));
@@ -63,5 +63,40 @@ describe('a worker', () => {
     const leaving = startWorker(url, { name: 'leaving', data: 0 });
     leaving.port.postMessage('leave');
     expect((await leaving.ended)?.message).toMatch(/by itself/);
+  });
+
+  it('that was loaded ahead begins with its start, and only one start finds it', async () => {
+    const loaded = path.join(directory, 'loaded');
+    const source = `
+      import fs from 'node:fs';
+      import { threadId } from 'node:worker_threads';
+      fs.appendFileSync(${JSON.stringify(loaded)}, '.');
+      export function main(port, data) {
+        port.on('message', () => port.postMessage({ data, threadId }));
+      }`;
+    const url = moduleOf('ahead.mjs', source);
+    loadWorker(url, { name: 'ahead' });
+    loadWorker(url, { name: 'ahead' });
+    await expect.poll(() => fs.existsSync(loaded) && fs.readFileSync(loaded, 'utf8')).toBe('.');
+
+    const first = startWorker(url, { name: 'ahead', data: 'first' });
+    const one = (await answer(first, 'x')) as { threadId: number };
+    expect(one).toMatchObject({ data: 'first' });
+    expect(fs.readFileSync(loaded, 'utf8')).toBe('.');
+
+    const second = startWorker(url, { name: 'ahead', data: 'second' });
+    const two = (await answer(second, 'x')) as { threadId: number };
+    expect(two).toMatchObject({ data: 'second' });
+    expect(two.threadId).not.toBe(one.threadId);
+    await first.stop();
+    await second.stop();
+    expect([await first.ended, await second.ended]).toEqual([undefined, undefined]);
+  });
+
+  it('that cannot be loaded ahead tells so when it is started', async () => {
+    const url = moduleOf('broken.mjs', "throw new Error('cannot load')");
+    loadWorker(url, { name: 'broken' });
+    const worker = startWorker(url, { name: 'broken', data: 0 });
+    expect(await worker.ended).toMatchObject({ message: 'cannot load' });
   });
 });

@@ -4,6 +4,6 @@ export { type ParsedStatement, type ParseResult, parseStatements } from './facts
 export { literalValue, maskedText } from './kept-text.js';
 export type { Literal } from './lexer.js';
 export { analyseLineage, compileMaskTargets, effectiveAction, type Lineage } from './lineage.js';
-export { loadParser } from './parser.js';
+export { loadFirstParser, loadParser } from './parser.js';
 export { fingerprintShape, reuseForShape } from './shape.js';
 export type { MaskTargets } from './targets.js';

@@ -34,17 +34,29 @@ let spare: ParserInstance | undefined;
 let loading: Promise<void> | undefined;
 
 /** Loads two instances, so that one can be dropped without a statement having to wait. Call once before parsing. */
-export async function loadParser(): Promise<void> {
-  loading ??= load();
-  await loading;
+export function loadParser(): Promise<void> {
+  return loadUntil(() => spare !== undefined);
 }
 
-async function load(): Promise<void> {
+/** Loads one instance: all that parsing needs, when `loadParser` follows in a moment that is less busy. */
+export function loadFirstParser(): Promise<void> {
+  return loadUntil(() => active !== undefined);
+}
+
+async function loadUntil(enough: () => boolean): Promise<void> {
+  while (!enough()) {
+    loading ??= loadNext();
+    await loading;
+  }
+}
+
+async function loadNext(): Promise<void> {
   try {
     // Not on the caller's stack, which may be the one that has just overflowed.
     await Promise.resolve();
-    active ??= await createInstance();
-    spare ??= await createInstance();
+    const instance = await createInstance();
+    if (active === undefined) active = instance;
+    else spare = instance;
   } finally {
     loading = undefined;
   }

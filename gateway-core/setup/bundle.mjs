@@ -1,0 +1,102 @@
+/**
+ * The second half of the build: out/bundle, one file for each program in place of the four hundred that tsc and the
+ * packages have, which take Node a good part of a second to find and load. Run by `npm run build`.
+ */
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/**
+ * What is started by its own file: the command, the threads and the keyring's child process. All of them stand in one
+ * folder, where `new URL('./NAME.js', import.meta.url)` finds them as it does in the source.
+ */
+export const programs = [
+  'cli/main',
+  'store/state-worker',
+  'server/sealer/sealer-worker',
+  'server/sealer/verify-worker',
+  'agent/client/keyring-child',
+];
+
+/** Packages with native code, WebAssembly or files of their own, and the demo's provider, which is loaded late. */
+export const kept = [
+  '@cedar-policy/cedar-wasm',
+  '@electric-sql/pglite',
+  '@electric-sql/pglite-socket',
+  '@napi-rs/keyring',
+  'better-sqlite3',
+  'libpg-query',
+  'oidc-provider',
+];
+
+const isKept = (name) => kept.some((each) => name === each || name.startsWith(`${each}/`));
+const isBuiltin = (name) => name.startsWith('node:') || builtinModules.includes(name);
+
+/** Bundles what is compiled in `compiled` into the folder `folder`. Throws for anything that rolldown has to remark. */
+export async function bundle(compiled, folder) {
+  const fresh = `${folder}.${process.pid}`;
+  try {
+    const chunks = await Promise.all(programs.map((program) => bundleProgram(compiled, program, fresh)));
+    const packages = packagesOf(chunks.flat().flatMap((chunk) => Object.keys(chunk.modules)));
+    writeFileSync(join(fresh, 'THIRD-PARTY-LICENSES.txt'), licencesOf(packages));
+    // Whole or not at all: half a bundle would run.
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(fresh, folder);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+/** The command loads the code of each of its subcommands when it runs; a thread needs all of its own at once. */
+async function bundleProgram(compiled, program, folder) {
+  const build = await rolldown({
+    cwd: root,
+    input: join(compiled, 'gateway-core', `${program}.js`),
+    platform: 'node',
+    external: (name) => isKept(name) || isBuiltin(name),
+    resolve: { mainFields: ['module', 'main'] },
+    onLog: (_level, log) => {
+      throw new Error(`${program}: ${log.message}`);
+    },
+  });
+  try {
+    const { output } = await build.write({
+      dir: folder,
+      format: 'esm',
+      entryFileNames: '[name].js',
+      chunkFileNames: '[name]-[hash].js',
+      codeSplitting: program === 'cli/main',
+    });
+    return output.filter((file) => file.type === 'chunk');
+  } finally {
+    await build.close();
+  }
+}
+
+/** Folders of the packages that the modules come from. */
+function packagesOf(modules) {
+  const folder = /^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+(?=[\\/])/;
+  const found = modules.flatMap((module) => folder.exec(module) ?? []);
+  return [...new Set(found)].sort((a, b) => (a < b ? -1 : 1));
+}
+
+function licencesOf(packages) {
+  const parts = packages.map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const texts = readdirSync(folder)
+      .filter((file) => /^(licen[cs]e|notice|copying)(\.(md|txt))?$/i.test(file))
+      .map((file) => readFileSync(join(folder, file), 'utf8').trim());
+    if (texts.length === 0 && license === undefined) throw new Error(`${name} has no licence`);
+    return [`${name} ${version} (${license})`, ...texts].join('\n\n');
+  });
+  return `${parts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (!existsSync(join(root, 'out', 'gateway-core'))) throw new Error('nothing is compiled yet');
+  await bundle(join(root, 'out'), join(root, 'out', 'bundle'));
+}
