@@ -13,7 +13,8 @@ const walls = {
   recording: ['contract', 'store'],
   audit: ['contract', 'store'],
   proxy: ['contract', 'codec', 'policy', 'masking'],
-  agent: ['contract'],
+  // The built-in SQL client speaks the protocol with the gateway's own codec, which is pure.
+  agent: ['contract', 'codec'],
 };
 
 const pure = ['contract', 'codec', 'policy', 'masking'];

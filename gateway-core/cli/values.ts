@@ -45,21 +45,3 @@ export function humanDuration(durationMs: number): string {
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
-
-/** One word of a POSIX shell's command line. */
-export function shellWord(text: string): string {
-  return /^[A-Za-z0-9_./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
-/** A psql command line with a libpq connection string (PostgreSQL manual, 34.1.1.1): names cannot smuggle in settings. */
-export function psqlCommand(settings: Readonly<Record<string, string | number | undefined>>): string {
-  const words = Object.entries(settings).flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name}=${conninfoValue(String(value))}`],
-  );
-  const text = words.join(' ');
-  return `psql ${/^[A-Za-z0-9_./:@ =-]+$/.test(text) ? `"${text}"` : shellWord(text)}`;
-}
-
-function conninfoValue(text: string): string {
-  return /^[A-Za-z0-9_./:@-]+$/.test(text) ? text : `'${text.replaceAll(/[\\']/g, '\\$&')}'`;
-}

@@ -19,11 +19,12 @@ import { ConnectionConfig } from '../contract/connection.js';
 import type { Action, Decision } from '../contract/decision.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { SessionId } from '../contract/ids.js';
-import { limits } from '../contract/limits.js';
 import type { Identity } from '../identity/index.js';
 import { type Decider, decideAdmin, decider } from '../policy/index.js';
 import type { Connection, ConnectionRegistry } from './connections.js';
+import { bodyOf, ndjson } from './http-body.js';
 import { asThroughlineError, problemResponse } from './http-problems.js';
+import { feedLimits, feedStream, type LiveFeed } from './live-feed.js';
 import type { LiveSessions } from './live-sessions.js';
 import type { PolicyRegistry } from './policies.js';
 import type { GatewayRecorder } from './recorder.js';
@@ -36,8 +37,11 @@ export interface GatewayRooms {
   readonly connections: ConnectionRegistry;
   readonly policies: PolicyRegistry;
   readonly live: LiveSessions;
+  readonly feed: LiveFeed;
   readonly recorder: GatewayRecorder;
   readonly sealer: Sealer;
+  /** What retention has removed is not missing. */
+  readonly retentionMs: number | undefined;
   readonly now: () => number;
 }
 
@@ -49,10 +53,11 @@ interface Environment {
 const ConnectionsBody = zod.object({ connections: zod.array(ConnectionConfig).min(1).max(1000) }).strict();
 const PoliciesBody = zod.object({ text: zod.string().max(1024 * 1024) }).strict();
 const searchHitsMax = 200;
+const adminActions = ['admin:connections', 'admin:policies', 'admin:people'] as const;
 
 /** The HTTP API of contract/api.ts. Schemas at the edge, problems as answers, policy before every look and every change. */
 export function createApi(rooms: GatewayRooms): Hono<Environment> {
-  const { identity, connections, policies, live, recorder, sealer, now } = rooms;
+  const { identity, connections, policies, live, feed, recorder, sealer, now } = rooms;
   const app = new Hono<Environment>();
 
   app.onError((error) => {
@@ -124,6 +129,9 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       groups: [...actor.groups],
       expiresAt: new Date(actor.expiresAtMs).toISOString(),
       deviceKey: actor.deviceKey ?? '',
+      may: adminActions.filter(
+        (action) => decideAdmin(policies.current, actor, action, now()).kind === 'allow',
+      ),
     });
   });
 
@@ -131,8 +139,11 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
     const actor = context.get('actor');
     const visible: ConnectionDetail[] = [];
     for (const connection of connections.list()) {
-      const decision = deciderFor(actor, connection).connect(now());
+      const may = deciderFor(actor, connection);
+      const decision = may.connect(now());
       if (decision.kind === 'deny') continue;
+      const others = (action: Extract<Action, `session:${string}`>): boolean =>
+        may.session(action, false, now()).kind === 'allow';
       visible.push({
         name: connection.name,
         protocol: connection.protocol,
@@ -140,6 +151,16 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
         access: decision.kind === 'allow' ? 'allowed' : 'request',
         user: clientUser(actor),
         database: connection.database ?? connection.name,
+        masks: distinct([...connection.masks, ...decision.masks]),
+        recording: {
+          rows: String(connection.recording.rows),
+          durability: connection.recording.durability,
+        },
+        may: {
+          viewOthers: others('session:view'),
+          replayOthers: others('session:replay'),
+          revokeOthers: others('session:revoke'),
+        },
       });
     }
     return context.json(visible);
@@ -211,6 +232,25 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       return may;
     });
     return context.json(visible.map(withLive));
+  });
+
+  app.get(paths.live, (context) => {
+    const actor = context.get('actor');
+    const { signIn } = actor;
+    if (feed.readers >= feedLimits.feedsMax || feed.readersOf(signIn) >= feedLimits.feedsPerSignInMax) {
+      throw new ThroughlineError('rate-limited', 'too many live feeds are open', {
+        action: 'close some first',
+      });
+    }
+    const stream = feedStream({
+      feed,
+      signIn,
+      maySee: (session) => mayOn(actor, 'session:view', session).kind === 'allow',
+      isOver: () => identity.isSignInEnded(signIn),
+      onSignInEnded: identity.onSignInEnded,
+      now,
+    });
+    return new Response(stream, { headers: { 'content-type': 'application/x-ndjson' } });
   });
 
   app.get(paths.session(':id').replace('%3A', ':'), async (context) => {
@@ -310,7 +350,10 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
 
   app.post(paths.logVerify, async (context) => {
     await sealer.caughtUp();
-    return context.json(await sealer.verify());
+    const { retentionMs } = rooms;
+    return context.json(
+      await sealer.verify(retentionMs === undefined ? {} : { keptSinceMs: now() - retentionMs }),
+    );
   });
 
   app.get(paths.adminConnections, (context) => {
@@ -393,6 +436,10 @@ function clientUser(actor: Actor): string {
   return /^[A-Za-z0-9._@-]{1,63}$/.test(name) ? name : 'throughline';
 }
 
+function distinct<T>(values: readonly T[]): T[] {
+  return [...new Map(values.map((value) => [JSON.stringify(value), value])).values()];
+}
+
 function known(connections: ConnectionRegistry, name: string): Connection {
   const connection = connections.get(name);
   if (connection !== undefined) return connection;
@@ -413,54 +460,4 @@ function adminView(connection: Connection): z.infer<typeof AdminConnection> {
     masks,
     recording,
   };
-}
-
-/** Reads a JSON body within its bound and checks it. */
-async function bodyOf<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
-  const type = request.headers.get('content-type') ?? '';
-  if (!/^application\/json\b/i.test(type)) {
-    throw new ThroughlineError('invalid-request', 'the body must be application/json');
-  }
-  const text = await boundedText(request);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new ThroughlineError('invalid-request', 'the body is not JSON');
-  }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw new ThroughlineError(
-    'invalid-request',
-    `${issue?.path.join('.') || 'the body'}: ${issue?.message ?? 'invalid'}`,
-  );
-}
-
-async function boundedText(request: Request): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  if (request.body !== null) {
-    for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
-      bytes += chunk.length;
-      if (bytes > limits.requestBodyBytesMax)
-        throw new ThroughlineError('too-large', 'the body is larger than 4 MiB');
-      chunks.push(chunk);
-    }
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function ndjson(items: AsyncIterable<unknown>): ReadableStream<Uint8Array> {
-  const iterator = items[Symbol.asyncIterator]();
-  return new ReadableStream({
-    async pull(controller) {
-      const next = await iterator.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(Buffer.from(`${JSON.stringify(next.value)}\n`));
-    },
-    async cancel() {
-      await iterator.return?.();
-    },
-  });
 }

@@ -10,6 +10,14 @@ const configBytesMax = 1024 * 1024;
 /** `HOST:PORT` or `[V6]:PORT`. */
 const Endpoint = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'HOST:PORT or [IPv6]:PORT');
 
+const dayMs = 24 * 3600 * 1000;
+
+/** `90d`, `12w`, as milliseconds. */
+const Days = z
+  .string()
+  .regex(/^[1-9]\d{0,4}[dw]$/, 'a number of days or weeks: 90d, 12w')
+  .transform((text) => Number(text.slice(0, -1)) * (text.endsWith('w') ? 7 : 1) * dayMs);
+
 /** The file of `throughline up --config FILE` (YAML or JSON). Every key is documented in the README. */
 export const GatewayConfig = z
   .object({
@@ -34,6 +42,8 @@ export const GatewayConfig = z
       .string()
       .regex(/^[^\s+]{1,200}$/)
       .optional(),
+    /** How long recordings are kept: `90d`, `12w`. Without it, for good. The audit log itself is never shortened. */
+    retention: z.object({ recordings: Days.optional() }).strict().optional(),
     /** Put when the gateway starts and their text differs from what is in force. */
     connections: z.array(ConnectionConfig).max(1000).default([]),
     policies: z.string().optional(),

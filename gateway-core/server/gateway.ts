@@ -24,9 +24,12 @@ import { Demo } from './demo/demo.js';
 import { demoAccounts } from './demo/identity-provider/accounts.js';
 import { compareKeptCheckpoint, keepCheckpoint } from './kept-checkpoint.js';
 import { type Listener, listenApi, listenPostgres } from './listeners.js';
+import { LiveFeed } from './live-feed.js';
 import { LiveSessions } from './live-sessions.js';
 import { PolicyRegistry } from './policies.js';
 import { type GatewayRecorder, gatewayRecorder } from './recorder.js';
+import { recordingNotice } from './recording-notice.js';
+import { keepRetention } from './retention.js';
 import { type Sealer, startSealer } from './sealer/index.js';
 import { SessionServer } from './sessions.js';
 import { version } from './version.js';
@@ -171,7 +174,13 @@ async function compose(
     rules: [{ detect: ['email', 'card', 'iban', 'phone', 'key'], with: 'redact' }],
     hashKey: keys.derive('hash-masks'),
   });
-  const recorder = gatewayRecorder({ journal, maskText: (text) => ownTexts.maskText(text).text, log });
+  const feed = new LiveFeed(now);
+  const recorder = gatewayRecorder({
+    journal,
+    heard: (event) => feed.hear(event),
+    maskText: (text) => ownTexts.maskText(text).text,
+    log,
+  });
   await endUnfinished(sealer, recorder);
   await recorder.record({ kind: 'gateway.started', version, demo: isDemo });
 
@@ -240,7 +249,23 @@ async function compose(
     logKey: logKey.vkey,
     listeners,
   };
-  const app = createApi({ info: () => info, identity, connections, policies, live, recorder, sealer, now });
+  policies.onChange(() => feed.rightsChanged());
+  connections.onChange(() => feed.rightsChanged());
+  const app = createApi({
+    info: () => ({
+      ...info,
+      notice: recordingNotice(connections.list(), config.retention?.recordings, isDemo),
+    }),
+    identity,
+    connections,
+    policies,
+    live,
+    feed,
+    recorder,
+    sealer,
+    retentionMs: config.retention?.recordings,
+    now,
+  });
   rooms = { identity, sessions, app };
 
   identity.onSignInEnded((signIn) => {
@@ -250,6 +275,8 @@ async function compose(
       'the sign-in behind this session has ended',
     );
   });
+  const retentionMs = config.retention?.recordings;
+  if (retentionMs !== undefined) undo.push(keepRetention({ sealer, retentionMs, recorder, now }));
   const warmingUp = setTimeout(() => {
     loadParser().catch((error: unknown) => recorder.complain('the spare parser did not load', error));
     demo

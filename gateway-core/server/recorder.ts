@@ -15,15 +15,18 @@ export interface GatewayRecorder {
 
 export function gatewayRecorder(input: {
   journal: Recorder;
+  /** Hears every event once it was handed to the journal. */
+  heard: (event: AuditEventInput) => void;
   maskText: (text: string) => string;
   log: (line: string) => void;
 }): GatewayRecorder {
+  const journal = heardJournal(input.journal, input.heard);
   return {
-    journal: input.journal,
+    journal,
     maskText: input.maskText,
     record: (event) =>
       new Promise((resolve, reject) => {
-        input.journal.event(event, 'durable', (result: Appended | JournalFailure) =>
+        journal.event(event, 'durable', (result: Appended | JournalFailure) =>
           result instanceof Error ? reject(result) : resolve(),
         );
       }),
@@ -32,6 +35,21 @@ export function gatewayRecorder(input: {
         error instanceof Error ? `${error.name}${'code' in error ? ` ${String(error.code)}` : ''}` : '';
       const place = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : '';
       input.log(JSON.stringify({ at: new Date().toISOString(), level: 'error', what, kind, place }));
+    },
+  };
+}
+
+function heardJournal(journal: Recorder, heard: (event: AuditEventInput) => void): Recorder {
+  return {
+    event: (event, durability, done) => {
+      journal.event(event, durability, done);
+      heard(event);
+    },
+    content: (session, seq, stream, bytes) => journal.content(session, seq, stream, bytes),
+    flush: (done, session) => journal.flush(done, session),
+    backlogBytes: () => journal.backlogBytes(),
+    get failed() {
+      return journal.failed;
     },
   };
 }

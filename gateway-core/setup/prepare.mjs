@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stalePartsOfDesktop } from './build-desktop.mjs';
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
@@ -83,6 +84,14 @@ function build() {
   writeFileSync(marker, sources);
 }
 
+/** The page and the processes of the desktop, those of them whose sources have changed. */
+function buildDesktop() {
+  if (stalePartsOfDesktop().length === 0) return;
+  console.error('building the desktop (once per change) ...');
+  const builder = join(root, 'gateway-core', 'setup', 'build-desktop.mjs');
+  if (!run(process.execPath, [builder])) fail('the build of the desktop failed: see the errors above');
+}
+
 const bundler = [process.execPath, join(root, 'gateway-core', 'setup', 'bundle.mjs')];
 
 /** Every file of the clone counts, by name and content: there are few, and none can be forgotten. */
@@ -109,6 +118,7 @@ export function prepare() {
   requireNode();
   installPackages();
   build();
+  buildDesktop();
 }
 
 export function fail(message) {

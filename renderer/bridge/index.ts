@@ -108,7 +108,7 @@ function hear(name: string, value: unknown): void {
 
 // What was asked before a break is not answered after it: the host may have run it, so nothing is sent twice.
 socket?.watch((link) => {
-  if (link !== 'lost') return;
+  if (link !== 'lost' && link !== 'refused') return;
   const error = { code: 'disconnected', message: 'the app lost its host process', action: 'try again' };
   for (const [id, each] of waiting) {
     waiting.delete(id);

@@ -28,6 +28,8 @@ export function socketPort(): SocketPort {
   const become = (next: Link): void => {
     if (link === next) return;
     link = next;
+    // Whoever asked is told that it failed (index.ts), so it must not run later after all.
+    if (next === 'lost' || next === 'refused') waiting.length = 0;
     for (const told of watchers) told(next);
   };
   const connect = async (): Promise<void> => {
@@ -67,7 +69,7 @@ export function socketPort(): SocketPort {
   return {
     send: (message) => {
       if (link === 'connected' && socket !== undefined) socket.send(JSON.stringify(message));
-      else waiting.push(message);
+      else if (link !== 'refused') waiting.push(message);
     },
     listen: (receiver) => {
       receivers.add(receiver);

@@ -4,6 +4,7 @@ import {
   AdminPerson,
   ConnectionDetail,
   HandleResponse,
+  LiveItem,
   PolicyDocument,
   PolicyPutResult,
   PutResult,
@@ -48,6 +49,9 @@ export const api = {
 
   search: (gateway: Gateway, query: { q: string }) =>
     gateway.json({ method: 'GET', path: paths.search, query }, z.array(SearchHit)),
+
+  /** What happens, as it happens, of what this person may see. */
+  live: (gateway: Gateway) => gateway.follow({ method: 'GET', path: paths.live }, LiveItem),
 
   /** A signed note (C2SP tlog-checkpoint), as text. */
   checkpoint: (gateway: Gateway) => gateway.text({ method: 'GET', path: paths.checkpoint }),

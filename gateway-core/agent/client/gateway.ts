@@ -33,9 +33,16 @@ export interface Gateway {
   text(call: ApiCall): Promise<string>;
   /** A streamed answer, each line checked. */
   lines<T>(call: ApiCall, schema: z.ZodType<T>): AsyncGenerator<T>;
+  /** A streamed answer that goes on until `abort`, which also ends a read that waits. */
+  follow<T>(call: ApiCall, schema: z.ZodType<T>): Following<T>;
   /** One session on a connection: the raw protocol stream (`Upgrade: throughline/1`). */
   openStream(connection: string): Promise<Duplex>;
   close(): void;
+}
+
+export interface Following<T> {
+  readonly items: AsyncIterable<T>;
+  abort(): void;
 }
 
 export interface GatewayOptions {
@@ -88,8 +95,30 @@ function gatewayOf(
     lines: async function* (call, schema) {
       for await (const line of readLines(origin, await answer(call))) yield parseAnswer(origin, line, schema);
     },
+    follow: (call, schema) => follow(origin, () => answer(call), schema),
     openStream: (connection) => openStream(session, tickets, connection),
     close: () => session.transport.close(),
+  };
+}
+
+function follow<T>(origin: string, open: () => Promise<IncomingMessage>, schema: z.ZodType<T>): Following<T> {
+  let message: IncomingMessage | undefined;
+  let aborted = false;
+  async function* items(): AsyncGenerator<T> {
+    message = await open();
+    if (aborted) return void message.destroy();
+    try {
+      for await (const line of readLines(origin, message)) yield parseAnswer(origin, line, schema);
+    } catch (error) {
+      if (!aborted) throw error;
+    }
+  }
+  return {
+    items: items(),
+    abort: () => {
+      aborted = true;
+      message?.destroy();
+    },
   };
 }
 

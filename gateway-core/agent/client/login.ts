@@ -76,6 +76,33 @@ export async function login(options: LoginOptions): Promise<{ principal: string;
   }
 }
 
+/**
+ * Makes a gateway the current one before anybody signs in there: a fingerprint that a person has compared is pinned.
+ * @returns the gateway's origin
+ * @throws ThroughlineError gateway-unreachable (not reachable, or nobody vouches for its certificate), usage
+ */
+export async function chooseGateway(
+  state: ClientState,
+  url: string,
+  fingerprint: string | undefined,
+): Promise<{ readonly origin: string; readonly trust: Trust }> {
+  const origin = gatewayOrigin(url);
+  const trust = await decideTrust(
+    {
+      state,
+      gateway: origin,
+      method: { kind: 'browser', show: () => undefined },
+      trust: fingerprint === undefined ? {} : { fingerprint },
+    },
+    origin,
+  );
+  await state.changeSettings((settings) => {
+    const { [origin]: _, ...others } = settings.gateways;
+    return { ...settings, gateway: origin, gateways: { ...others, [origin]: { trust } } };
+  });
+  return { origin, trust };
+}
+
 /** The device keeps its key over sign-ins; one that cannot be opened any more is replaced. */
 async function keptDeviceJwk(state: ClientState, gateway: string): Promise<DeviceJwk> {
   try {

@@ -37,12 +37,14 @@ export const Settings = z.object({
   gateways: z.record(z.string(), z.object({ trust: Trust })),
   /** The local port of each connection's last tunnel, by gateway and name. */
   ports: z.record(z.string(), z.number().int().min(1).max(65_535)).default({}),
+  /** Recording notices that were read on this device, each by a digest of who read what where. */
+  noticesRead: z.array(z.string().max(64)).default([]),
   /** Gateways that `throughline up` runs on this machine: paths, never contents. */
   local: z.record(z.string(), z.object({ ca: z.string(), demoSecret: z.string().optional() })),
 });
 export type Settings = z.infer<typeof Settings>;
 
-const noSettings: Settings = { v: 1, gateways: {}, ports: {}, local: {} };
+const noSettings: Settings = { v: 1, gateways: {}, ports: {}, local: {}, noticesRead: [] };
 
 /** Reads and writes what the client keeps. Every method checks owner and mode of what it touches. */
 export interface ClientState {
@@ -59,6 +61,10 @@ export interface ClientState {
   saveSignIn(signIn: SignIn, fresh?: 'fresh'): Promise<void>;
   /** Removes what is kept for a gateway, device key included. */
   forgetSignIn(gateway: string): Promise<void>;
+  /** Seals text of this device under the key that seals the sign-ins; `name` is bound in. Undefined: there is no key yet. */
+  seal(name: string, text: string): Promise<Buffer | undefined>;
+  /** Undefined when it cannot be opened here. */
+  unseal(name: string, bytes: Buffer): Promise<string | undefined>;
   /** Runs `work` while no other process renews or replaces the sign-in at this gateway. */
   locked<T>(gateway: string, work: () => Promise<T>): Promise<T>;
 }
@@ -79,6 +85,14 @@ export function openState(env: Environment = process.env, keyring?: Keyring): Cl
     signIn: (gateway) => readSignIn(state, keys, gateway),
     saveSignIn: (signIn, fresh) => saveSignIn(state, keys, signIn, fresh),
     forgetSignIn: (gateway) => removePrivate(join(home.state, `${signInName(gateway)}.sealed`)),
+    seal: async (name, text) => {
+      const key = await keptKey(state, keys);
+      return key === undefined ? undefined : seal(key, name, text);
+    },
+    unseal: async (name, bytes) => {
+      const key = await keptKey(state, keys);
+      return key === undefined ? undefined : unseal(key, name, bytes);
+    },
     locked: (gateway, work) =>
       inDirectory(home, () => withLock(join(home.state, `${signInName(gateway)}.lock`), work)),
   };
@@ -115,6 +129,7 @@ async function rewriteSettings(home: ClientHome, change: (settings: Settings) =>
     gateways: newest(next.gateways),
     ports: newest(next.ports),
     local: newest(next.local),
+    noticesRead: next.noticesRead.slice(-clientLimits.rememberedMax),
   };
   await writePrivate(join(home.state, 'settings.json'), `${JSON.stringify(bounded, null, 2)}\n`);
 }

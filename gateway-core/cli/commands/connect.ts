@@ -1,12 +1,13 @@
 import type { Gateway } from '../../agent/client/gateway.js';
 import type { ClientState } from '../../agent/client/state.js';
+import { psqlCommand } from '../../agent/tunnel/lines.js';
 import { openTunnel, type Tunnel, type TunnelEvent } from '../../agent/tunnel/tunnel.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { type Usable, usableConnection } from '../connection.js';
 import { argument, type Context, type Run, withGateway } from '../context.js';
 import { failureOf, printFailure } from '../failure.js';
 import { bold, print, printJson } from '../output.js';
-import { parseWhole, psqlCommand } from '../values.js';
+import { parseWhole } from '../values.js';
 
 export const run: Run = (context, input) => {
   const port = input.text('port');

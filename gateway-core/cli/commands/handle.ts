@@ -5,11 +5,12 @@ import type { Gateway } from '../../agent/client/gateway.js';
 import { writePrivate } from '../../agent/client/private-files.js';
 import type { ClientState } from '../../agent/client/state.js';
 import { bareHost, isLoopbackHost, type Trust } from '../../agent/client/trust.js';
+import { psqlCommand, shellWord } from '../../agent/tunnel/lines.js';
 import type { HandleResponse } from '../../contract/api.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { argument, type Run, withGateway } from '../context.js';
 import { bold, print, printJson } from '../output.js';
-import { localTime, parseDurationMs, parseEndpoint, parseWhole, psqlCommand, shellWord } from '../values.js';
+import { localTime, parseDurationMs, parseEndpoint, parseWhole } from '../values.js';
 
 export const run: Run = (context, input) => {
   const ttl = input.text('ttl');

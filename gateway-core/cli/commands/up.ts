@@ -1,7 +1,8 @@
+import { shellWord } from '../../agent/tunnel/lines.js';
 import { type Context, type Input, type Run, stateOf } from '../context.js';
 import { loadServer, type StartedGateway, type StartOptions } from '../gateway-server.js';
 import { bold, dim, print, printJson } from '../output.js';
-import { parseEndpoint, shellWord } from '../values.js';
+import { parseEndpoint } from '../values.js';
 
 type Ready = StartedGateway['ready'];
 
@@ -96,8 +97,15 @@ function stopOnSignals({ stderr }: Context, gateway: StartedGateway): () => void
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  // The desktop starts its demo gateway with a channel that carries nothing: it closes when the desktop is gone.
+  const orphaned = (): void => {
+    if (!stopping) stop('SIGTERM');
+  };
+  if (process.connected) process.once('disconnect', orphaned);
+  process.channel?.unref();
   return () => {
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
+    process.off('disconnect', orphaned);
   };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BridgeError } from './app.js';
+import { BridgeError, Preferences } from './app.js';
 
 /**
  * Envelopes of the bridge, the same over a WebSocket (browser host), Electron's IPC and the agent's channel.
@@ -35,15 +35,21 @@ export const ToRenderer = z.discriminatedUnion('kind', [
 ]);
 export type ToRenderer = z.infer<typeof ToRenderer>;
 
+/**
+ * Host to agent, over the agent's own channel. `start` is the first message; `preferences` follows it, and comes again
+ * at every change. The agent answers with what ToRenderer has, less `welcome`, and ends when its channel closes.
+ */
+export const ToAgent = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('start'), version: z.string(), platform: z.string() }),
+  Preferences.pick({ exportDirectory: true, tunnels: true }).extend({ kind: z.literal('preferences') }),
+  z.object({ kind: z.literal('call'), id: z.number().int(), name: z.string(), input: z.unknown() }),
+]);
+export type ToAgent = z.infer<typeof ToAgent>;
+
 /** What `preload` puts on the window in Electron; the browser host's page makes the same from a WebSocket. */
 export interface BridgePort {
   send(message: FromRenderer): void;
   /** Called for every message; returns how to stop. */
   listen(receive: (message: unknown) => void): () => void;
 }
-/** The name of the property on `window`, and of Electron's two channels. */
-export const bridgeName = 'throughline';
-export const bridgeChannels = {
-  toHost: 'throughline:to-host',
-  toRenderer: 'throughline:to-renderer',
-} as const;
+export { bridgeChannels, bridgeName } from './names.js';

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { psqlCommand, shellWord } from '../../../gateway-core/agent/tunnel/lines.js';
 import {
   fit,
   neutral,
@@ -10,13 +11,7 @@ import {
   widthOf,
 } from '../../../gateway-core/cli/output.js';
 import { printTable } from '../../../gateway-core/cli/table.js';
-import {
-  humanDuration,
-  parseDurationMs,
-  parseEndpoint,
-  psqlCommand,
-  shellWord,
-} from '../../../gateway-core/cli/values.js';
+import { humanDuration, parseDurationMs, parseEndpoint } from '../../../gateway-core/cli/values.js';
 import { hostile } from './sample.js';
 
 const anything = fc.string({

@@ -1,0 +1,16 @@
+/** Bounds of the agent process. Units last. */
+export const serviceLimits = {
+  /** Between two attempts to reach a gateway that does not answer; doubled each time. */
+  retryDelayMs: 250,
+  retryDelayMsMax: 5000,
+  /** How often a gateway at which nobody is signed in is asked whether it is there. */
+  lookIntervalMs: 10_000,
+  /** The gateway says every fifteen seconds that it is there; after this much silence it is not. */
+  beatSilenceMsMax: 40_000,
+  replaysMax: 8,
+  /** Items of one replay that are held; the rest is cut. */
+  replayItemsMax: 2_000_000,
+  replayBytesMax: 256 * 1024 * 1024,
+  replayHitsMax: 10_000,
+  connectionsTextBytesMax: 1024 * 1024,
+} as const;

@@ -1,0 +1,113 @@
+import type { Column } from '../../codec/postgres/backend.js';
+import type { ResultColumn, RowPage, StatementResult } from '../../contract/bridge/sql.js';
+import { cellCharactersShown } from '../../contract/bridge/sql.js';
+import { ThroughlineError } from '../../contract/errors.js';
+import { RowStore } from './row-store.js';
+import { typeKind, typeName } from './types.js';
+import type { Order } from './view.js';
+
+/** What takes rows in place of the store: an export that wants all of them, also those that nobody looks at. */
+export type Tap = (rows: Buffer) => void;
+
+/** Rule, and whether it masks every value of the column. */
+export type MarkedColumns = readonly (readonly [string, boolean] | null)[];
+
+/** One result set: its columns, what is loaded of it, and how it is looked at. */
+export class SqlResult {
+  readonly key: string;
+  readonly columns: readonly ResultColumn[];
+  readonly store = new RowStore();
+  readonly rules: readonly (string | undefined)[];
+  state: NonNullable<StatementResult['result']>['state'] = 'streaming';
+  /** Rows that are loaded before it pauses. */
+  rowsMax: number;
+  order: Order | undefined;
+  /** Number of the latest `sql.view`: an older one that still works stops. */
+  viewNumber = 0;
+  tap: Tap | undefined;
+  /** Rows that came and were not kept. */
+  dropped = 0;
+
+  constructor(key: string, columns: readonly Column[], marks: MarkedColumns, rowsMax: number) {
+    this.key = key;
+    this.rowsMax = rowsMax;
+    this.rules = columns.map((_, index) => marks[index]?.[0]);
+    this.columns = columns.map(({ name, typeOid }, index) => {
+      const mark = marks[index];
+      return {
+        name,
+        typeOid,
+        type: typeName(typeOid),
+        kind: typeKind(typeOid),
+        ...(mark?.[1] === true ? { mask: mark[0] } : {}),
+      };
+    });
+  }
+
+  get rows(): number {
+    return this.order?.length ?? this.store.rows;
+  }
+
+  /** What the bridge shows of it. */
+  head(): NonNullable<StatementResult['result']> {
+    const { store } = this;
+    return {
+      key: this.key,
+      columns: [...this.columns],
+      rows: store.rows,
+      bytes: store.contentBytes,
+      maskedCells: store.maskedCells,
+      state: this.state,
+    };
+  }
+
+  page(from: number, count: number): RowPage {
+    const page: RowPage = { from, rows: [], numbers: [], cut: [], masked: [] };
+    const { order, store } = this;
+    const end = Math.min(from + count, this.rows);
+    for (let place = from; place < end; place += 1) {
+      const row = order === undefined ? place : (order[place] ?? 0);
+      const width = store.read(row);
+      const values: (string | null)[] = [];
+      const index = page.rows.length;
+      for (let column = 0; column < width; column += 1) {
+        const { text, bytes } = store.cell(row, column, cellCharactersShown);
+        values.push(text);
+        if (text !== null && bytes > text.length && text.length >= cellCharactersShown - 1)
+          page.cut.push([index, column, charactersOf(store.value(row, column))]);
+      }
+      for (const column of store.maskedIn(row))
+        page.masked.push([index, column, this.rules[column] ?? 'masked']);
+      page.rows.push(values);
+      page.numbers.push(row);
+    }
+    return page;
+  }
+
+  /** A piece of one value. @throws ThroughlineError not-found */
+  piece(
+    row: number,
+    column: number,
+    from: number,
+    count: number,
+  ): { text: string | null; characters: number } {
+    if (this.store.read(row) <= column)
+      throw new ThroughlineError('not-found', 'there is no such cell any more');
+    const value = this.store.value(row, column);
+    if (value === null) return { text: null, characters: 0 };
+    // Whole decoding, once per piece: pieces are a million characters, so a cell of 50 MB takes fifty of them.
+    const text = value.toString('utf8');
+    return { text: text.slice(from, from + count), characters: text.length };
+  }
+}
+
+/** UTF-16 units of a UTF-8 text, without making it. */
+function charactersOf(value: Buffer | null): number {
+  if (value === null) return 0;
+  let count = 0;
+  for (const byte of value) {
+    // Continuation bytes add nothing; four-byte characters are two units.
+    if ((byte & 0xc0) !== 0x80) count += byte >= 0xf0 ? 2 : 1;
+  }
+  return count;
+}

@@ -1,0 +1,308 @@
+import { randomBytes } from 'node:crypto';
+import { type NoticeField, noticeField, rowsOfTag } from '../../codec/postgres/backend.js';
+import type { SqlProblem, SqlRun, StatementResult } from '../../contract/bridge/sql.js';
+import { sqlLimits } from './limits.js';
+import { type MarkedColumns, SqlResult } from './result.js';
+import { offsetOfPosition, type StatementSpan } from './splitter.js';
+import type { QuerySink, WireSession } from './wire.js';
+
+export const newKey = (kind: 'sql' | 'res' | 'exp' | 'his'): string =>
+  `${kind}_${randomBytes(8).toString('hex')}`;
+
+interface Statement {
+  readonly span: StatementSpan;
+  readonly text: string;
+  state: StatementResult['state'];
+  tag: string | undefined;
+  durationMs: number | undefined;
+  readonly problems: SqlProblem[];
+  problemsCut: boolean;
+  result: SqlResult | undefined;
+}
+
+export interface RunOptions {
+  readonly run: string;
+  readonly session: string;
+  readonly connection: string;
+  readonly text: string;
+  readonly spans: readonly StatementSpan[];
+  readonly rowsMax: number;
+  readonly nowMs: () => number;
+  /** Called whenever something changed; the engine tells it on at its own pace. */
+  readonly changed: () => void;
+  /** Bytes that all results together hold now. */
+  readonly bytesHeld: () => number;
+}
+
+/** One run of the editor: its statements one after the other, with what came of each. */
+export class Run {
+  readonly options: RunOptions;
+  readonly statements: Statement[];
+  readonly startedAtMs: number;
+  #endedAtMs: number | undefined;
+  #state: SqlRun['state'] = 'running';
+  #wire: WireSession | undefined;
+  cancelled = false;
+
+  constructor(options: RunOptions) {
+    this.options = options;
+    this.startedAtMs = options.nowMs();
+    this.statements = options.spans.map((span) => ({
+      span,
+      text: options.text.slice(span.offset, span.offset + span.length),
+      state: 'waiting',
+      tag: undefined,
+      durationMs: undefined,
+      problems: [],
+      problemsCut: false,
+      result: undefined,
+    }));
+  }
+
+  get isOver(): boolean {
+    return this.#endedAtMs !== undefined;
+  }
+
+  get state(): SqlRun['state'] {
+    return this.#state;
+  }
+
+  results(): SqlResult[] {
+    return this.statements.flatMap(({ result }) => (result === undefined ? [] : [result]));
+  }
+
+  /** Runs all statements; stops at the first that fails. Never throws: what went wrong stands in the run. */
+  async run(wire: WireSession, before: (text: string) => Promise<void>): Promise<void> {
+    this.#wire = wire;
+    for (const statement of this.statements) {
+      if (this.#state !== 'running' || this.cancelled) {
+        statement.state = this.cancelled ? 'cancelled' : 'skipped';
+        continue;
+      }
+      statement.state = 'running';
+      this.options.changed();
+      const startedMs = performance.now();
+      try {
+        await before(statement.text);
+        await wire.query(statement.text, this.#sink(statement));
+      } catch (cause) {
+        this.#broken(statement, cause);
+      }
+      statement.durationMs = performance.now() - startedMs;
+      this.#settle(statement);
+    }
+    this.#wire = undefined;
+    if (this.#state === 'running' || this.#state === 'paused')
+      this.#state = this.cancelled ? 'cancelled' : 'done';
+    this.#endedAtMs = this.options.nowMs();
+    this.options.changed();
+  }
+
+  /** Rows come on until `rowsMax` of the result. */
+  more(result: SqlResult, rowsMax: number): void {
+    result.rowsMax = Math.max(result.rowsMax, result.store.rows + rowsMax);
+    this.#resume(result);
+  }
+
+  /** All rows that come from now on go to `tap`. */
+  divert(result: SqlResult, tap: SqlResult['tap']): void {
+    result.tap = tap;
+    if (tap !== undefined && result.state === 'paused') this.#resume(result);
+  }
+
+  /** A slow reader of a tap. */
+  hold(on: boolean): void {
+    if (on) this.#wire?.pause();
+    else this.#wire?.resume();
+  }
+
+  /** What comes of the statement that runs now is not wanted any more. */
+  giveUp(): void {
+    this.cancelled = true;
+    for (const result of this.results()) {
+      if (result.state === 'paused' || result.state === 'streaming') {
+        if (result.state === 'paused') result.state = 'cut';
+        this.#wire?.resume();
+      }
+    }
+  }
+
+  view(): SqlRun {
+    const { options } = this;
+    return {
+      run: options.run,
+      key: options.session,
+      connection: options.connection,
+      state: this.#state,
+      startedAt: new Date(this.startedAtMs).toISOString(),
+      durationMs: (this.#endedAtMs ?? options.nowMs()) - this.startedAtMs,
+      statements: this.statements.map((each, index) => ({
+        index,
+        offset: each.span.offset,
+        length: each.span.length,
+        state: each.state,
+        problems: each.problems,
+        problemsCut: each.problemsCut,
+        ...(each.tag === undefined ? {} : { tag: each.tag }),
+        ...(each.durationMs === undefined ? {} : { durationMs: each.durationMs }),
+        ...(each.result === undefined ? {} : { result: each.result.head() }),
+      })),
+    };
+  }
+
+  rows(): number | undefined {
+    const counts = this.statements.flatMap(({ tag }) => (tag === undefined ? [] : [rowsOfTag(tag) ?? 0]));
+    return counts.length === 0 ? undefined : counts.reduce((sum, each) => sum + each, 0);
+  }
+
+  firstError(): SqlProblem | undefined {
+    return this.statements.flatMap(({ problems }) => problems).find(({ kind }) => kind === 'error');
+  }
+
+  #resume(result: SqlResult): void {
+    if (result.state !== 'paused') return;
+    result.state = 'streaming';
+    if (this.#state === 'paused') this.#state = 'running';
+    this.#wire?.resume();
+    this.options.changed();
+  }
+
+  #sink(statement: Statement): QuerySink {
+    let marks: MarkedColumns = [];
+    return {
+      marked: (json) => {
+        const value: unknown = JSON.parse(json);
+        if (typeof value !== 'object' || value === null) return;
+        if ('columns' in value && Array.isArray(value.columns)) marks = value.columns as MarkedColumns;
+        if ('cells' in value && Array.isArray(value.cells))
+          markCells(statement.result, value.cells as number[]);
+      },
+      columns: (columns) => {
+        statement.result = new SqlResult(newKey('res'), columns, marks, this.options.rowsMax);
+        this.options.changed();
+      },
+      rows: (buffer, start, end) => this.#rows(statement.result, buffer, start, end),
+      copied: (bytes) => {
+        statement.result ??= new SqlResult(newKey('res'), [copyColumn], [], this.options.rowsMax);
+        this.#copied(statement.result, bytes);
+      },
+      complete: (tag) => {
+        statement.tag = tag;
+      },
+      failed: (fields) => this.#problem(statement, fields, 'error'),
+      noticed: (fields) => this.#problem(statement, fields, 'notice'),
+    };
+  }
+
+  #rows(result: SqlResult | undefined, buffer: Uint8Array, start: number, end: number): void {
+    if (result === undefined) return;
+    if (result.tap !== undefined) {
+      result.tap(Buffer.from(buffer.subarray(start, end)));
+      return;
+    }
+    if (result.state === 'cut') {
+      result.dropped += 1;
+      return;
+    }
+    result.store.add(buffer, start, end);
+    const full =
+      result.store.rows >= result.rowsMax ||
+      result.store.bytes >= sqlLimits.resultBytesMax ||
+      this.options.bytesHeld() >= sqlLimits.allBytesMax;
+    if (full && !this.cancelled && result.state === 'streaming') {
+      result.state = 'paused';
+      this.#state = 'paused';
+      this.#wire?.pause();
+    }
+    this.options.changed();
+  }
+
+  #copied(result: SqlResult, bytes: Uint8Array): void {
+    // One line is one row of one text column.
+    const text = bytes.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes;
+    const row = Buffer.alloc(6 + text.length);
+    row.writeInt16BE(1, 0);
+    row.writeInt32BE(text.length, 2);
+    row.set(text, 6);
+    if (result.store.rows < result.rowsMax) result.store.addRow(row, 0, row.length);
+    else result.state = 'cut';
+    this.options.changed();
+  }
+
+  #problem(statement: Statement, fields: readonly NoticeField[], kind: SqlProblem['kind']): void {
+    if (statement.problems.length >= sqlLimits.problemsMax) {
+      statement.problemsCut = true;
+      if (kind === 'notice') return;
+      statement.problems.pop();
+    }
+    statement.problems.push(problemOf(statement, fields, kind));
+    this.options.changed();
+  }
+
+  #broken(statement: Statement, cause: unknown): void {
+    statement.state = 'failed';
+    if (statement.problems.some(({ kind }) => kind === 'error')) return;
+    statement.problems.push({
+      kind: 'error',
+      severity: 'FATAL',
+      code: '08006',
+      message: cause instanceof Error ? cause.message : 'the session ended',
+    });
+  }
+
+  #settle(statement: Statement): void {
+    const error = statement.problems.find(({ kind }) => kind === 'error');
+    if (error !== undefined) {
+      statement.state = error.code === '57014' ? 'cancelled' : 'failed';
+      this.#state = statement.state === 'cancelled' ? 'cancelled' : 'failed';
+    } else statement.state = 'done';
+    const { result } = statement;
+    if (result !== undefined && (result.state === 'streaming' || result.state === 'paused'))
+      result.state = error === undefined && result.dropped === 0 ? 'done' : 'cut';
+    if (this.#state === 'paused') this.#state = 'running';
+    this.options.changed();
+  }
+}
+
+const copyColumn = {
+  name: 'copy',
+  tableOid: 0,
+  columnNumber: 0,
+  typeOid: 25,
+  typeSize: -1,
+  typeModifier: -1,
+  format: 0,
+} as const;
+
+function markCells(result: SqlResult | undefined, cells: readonly number[]): void {
+  if (result === undefined || result.tap !== undefined || result.state === 'cut') return;
+  for (let at = 0; at + 1 < cells.length; at += 2) result.store.mark(cells[at] ?? 0, cells[at + 1] ?? 0);
+}
+
+/** `Policy: a, b (version c).` as the gateway words it. */
+const policyDetail = /^Policy: (.+) \(version [^)]*\)\.$/;
+
+function problemOf(
+  statement: Statement,
+  fields: readonly NoticeField[],
+  kind: SqlProblem['kind'],
+): SqlProblem {
+  const field = (code: string) => noticeField(fields, code);
+  const position = Number(field('P') ?? 0);
+  const message = field('M') ?? 'no message';
+  const detail = field('D');
+  const hint = field('H');
+  const denied = kind === 'error' && message.startsWith('throughline: ');
+  return {
+    kind,
+    severity: field('V') ?? field('S') ?? 'ERROR',
+    code: field('C') ?? '',
+    message: denied ? message.slice('throughline: '.length) : message,
+    ...(detail === undefined ? {} : { detail }),
+    ...(hint === undefined ? {} : { hint }),
+    ...(position > 0 ? { offset: statement.span.offset + offsetOfPosition(statement.text, position) } : {}),
+    ...(denied
+      ? { denied: { policy: policyDetail.exec(detail ?? '')?.[1] ?? '', action: hint ?? 'ask an admin' } }
+      : {}),
+  };
+}

@@ -1,0 +1,222 @@
+import { finished } from 'node:stream/promises';
+import { noticeField } from '../../codec/postgres/backend.js';
+import type { BridgeError } from '../../contract/bridge/app.js';
+import type { SqlSession } from '../../contract/bridge/sql.js';
+import { ThroughlineError } from '../../contract/errors.js';
+import type { SqlEngineOptions } from './index.js';
+import type { Run } from './run.js';
+import { type QuerySink, WireSession } from './wire.js';
+
+const transactions = { I: 'idle', T: 'open', E: 'failed' } as const;
+
+/** Statements that begin or end a transaction themselves: nothing has to be opened for them. */
+const ownTransaction =
+  /^\s*(begin|start|commit|end|rollback|abort|savepoint|release|prepare\s+transaction|vacuum|create\s+database|drop\s+database|alter\s+system)\b/i;
+
+/** One SQL session of the editor. It has the same key over reconnects: the tab stays the tab. */
+export class EditorSession {
+  readonly key: string;
+  readonly connection: string;
+  readonly #options: SqlEngineOptions;
+  autocommit: boolean;
+  #wire: WireSession | undefined;
+  #state: SqlSession['state'] = 'connecting';
+  #problem: BridgeError | undefined;
+  #run: Run | undefined;
+  #transactionSince: number | undefined;
+  #closed = false;
+
+  constructor(key: string, connection: string, autocommit: boolean, options: SqlEngineOptions) {
+    this.key = key;
+    this.connection = connection;
+    this.autocommit = autocommit;
+    this.#options = options;
+  }
+
+  view(): SqlSession {
+    const wire = this.#wire;
+    const session = wire?.parameters.get('throughline.session');
+    const version = wire?.parameters.get('server_version');
+    const run = this.#run?.isOver === false ? this.#run.options.run : undefined;
+    return {
+      key: this.key,
+      connection: this.connection,
+      state: this.#state,
+      transaction: wire === undefined ? 'idle' : transactions[wire.status],
+      autocommit: this.autocommit,
+      ...(session === undefined ? {} : { session }),
+      ...(version === undefined ? {} : { serverVersion: version }),
+      ...(run === undefined ? {} : { run: run as NonNullable<SqlSession['run']> }),
+      ...(this.#problem === undefined ? {} : { problem: this.#problem }),
+      ...(this.#transactionSince === undefined ? {} : { transactionSince: this.#transactionSince }),
+    };
+  }
+
+  /** @throws ThroughlineError */
+  async connect(): Promise<void> {
+    if (this.#wire !== undefined && !this.#wire.ended) return;
+    this.#state = 'connecting';
+    this.#problem = undefined;
+    this.tell();
+    try {
+      const detail = await this.#options.detail(this.connection);
+      const stream = await this.#options.openStream(this.connection);
+      const wire = await WireSession.open(stream, {
+        user: detail.user ?? 'throughline',
+        database: detail.database ?? this.connection,
+      });
+      if (this.#closed) return wire.close();
+      this.#wire = wire;
+      wire.onEnd = (fatal) => this.#ended(wire, fatal === undefined ? undefined : noticeField(fatal, 'M'));
+      this.#state = 'ready';
+      this.tell();
+    } catch (cause) {
+      this.#state = 'closed';
+      this.#problem = problemOf(cause);
+      this.tell();
+      throw cause;
+    }
+  }
+
+  /** Runs everything in order. @throws ThroughlineError conflict while something else runs, target-refused when closed */
+  begin(run: Run): void {
+    const wire = this.#usable();
+    this.#run = run;
+    this.#state = 'running';
+    this.tell();
+    void run
+      .run(wire, (text) => this.#open(wire, text))
+      .finally(() => {
+        this.#afterQuery(wire);
+      });
+  }
+
+  /** Runs one text of our own; rows come as text. @throws ThroughlineError with what the target says */
+  async ask(text: string): Promise<(string | null)[][]> {
+    const wire = this.#usable();
+    this.#state = 'running';
+    this.tell();
+    try {
+      return await askOf(wire, text);
+    } finally {
+      this.#afterQuery(wire);
+    }
+  }
+
+  async cancel(): Promise<void> {
+    this.#run?.giveUp();
+    const request = this.#wire?.cancelRequest();
+    if (this.#state !== 'running' || request === undefined) return;
+    const stream = await this.#options.openStream(this.connection);
+    stream.on('error', () => undefined);
+    stream.resume();
+    stream.end(request);
+    await finished(stream).catch(() => undefined);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#run?.giveUp();
+    this.#wire?.close();
+  }
+
+  /** Ends it with a reason that the tab shows. */
+  end(problem: BridgeError): void {
+    this.#problem = problem;
+    this.#run?.giveUp();
+    this.#wire?.close();
+  }
+
+  tell(): void {
+    if (!this.#closed) this.#options.emit('sql.session', this.view());
+  }
+
+  #usable(): WireSession {
+    if (this.#wire === undefined || this.#wire.ended || this.#state === 'closed') {
+      throw new ThroughlineError('target-refused', 'this session is closed', { action: 'connect again' });
+    }
+    if (this.#state !== 'ready') {
+      throw new ThroughlineError('conflict', 'a statement runs in this session already', {
+        action: 'wait for it, or stop it',
+      });
+    }
+    return this.#wire;
+  }
+
+  /** Without autocommit the first statement opens the transaction. */
+  async #open(wire: WireSession, text: string): Promise<void> {
+    if (this.autocommit || wire.status !== 'I' || ownTransaction.test(text)) return;
+    await askOf(wire, 'BEGIN');
+  }
+
+  #afterQuery(wire: WireSession): void {
+    if (wire !== this.#wire) return;
+    if (this.#state !== 'closed') this.#state = wire.ended ? 'closed' : 'ready';
+    if (wire.status === 'I') this.#transactionSince = undefined;
+    else this.#transactionSince ??= this.#options.nowMs();
+    this.tell();
+  }
+
+  #ended(wire: WireSession, message: string | undefined): void {
+    if (wire !== this.#wire) return;
+    this.#state = 'closed';
+    this.#transactionSince = undefined;
+    this.#problem ??= {
+      code: 'session-ended',
+      message: message ?? 'the connection to the gateway was lost',
+      action: 'connect again; rows on the screen stay',
+    };
+    this.tell();
+  }
+}
+
+/** One query whose rows are wanted as text. @throws ThroughlineError target-refused */
+export async function askOf(wire: WireSession, text: string): Promise<(string | null)[][]> {
+  const rows: (string | null)[][] = [];
+  let failure: string | undefined;
+  let hint: string | undefined;
+  const ignore = (): void => undefined;
+  const sink: QuerySink = {
+    columns: ignore,
+    rows: (buffer, start, end) => readRows(buffer, start, end, rows),
+    copied: ignore,
+    complete: ignore,
+    failed: (fields) => {
+      failure = noticeField(fields, 'M') ?? 'the statement failed';
+      hint = noticeField(fields, 'H');
+    },
+    noticed: ignore,
+    marked: ignore,
+  };
+  await wire.query(text, sink);
+  if (failure === undefined) return rows;
+  throw new ThroughlineError('target-refused', failure.replace(/^throughline: /, ''), {
+    ...(hint === undefined ? {} : { action: hint }),
+  });
+}
+
+function readRows(buffer: Uint8Array, start: number, end: number, rows: (string | null)[][]): void {
+  const bytes = Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  let at = start;
+  while (at < end) {
+    const next = at + 1 + bytes.readInt32BE(at + 1);
+    const count = bytes.readInt16BE(at + 5);
+    let field = at + 7;
+    const values: (string | null)[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const length = bytes.readInt32BE(field);
+      field += 4;
+      values.push(length < 0 ? null : bytes.toString('utf8', field, field + length));
+      field += Math.max(0, length);
+    }
+    rows.push(values);
+    at = next;
+  }
+}
+
+export function problemOf(cause: unknown): BridgeError {
+  if (!(cause instanceof ThroughlineError))
+    return { code: 'internal', message: 'the session could not start' };
+  const { code, message, action } = cause;
+  return { code, message, ...(action === undefined ? {} : { action }) };
+}

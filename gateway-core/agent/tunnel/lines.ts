@@ -1,0 +1,43 @@
+/** One word of a POSIX shell's command line. */
+export function shellWord(text: string): string {
+  return /^[A-Za-z0-9_./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A psql command line with a libpq connection string (PostgreSQL manual, 34.1.1.1): names cannot smuggle in settings. */
+export function psqlCommand(settings: Readonly<Record<string, string | number | undefined>>): string {
+  const words = Object.entries(settings).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${conninfoValue(String(value))}`],
+  );
+  const text = words.join(' ');
+  return `psql ${/^[A-Za-z0-9_./:@ =-]+$/.test(text) ? `"${text}"` : shellWord(text)}`;
+}
+
+function conninfoValue(text: string): string {
+  return /^[A-Za-z0-9_./:@-]+$/.test(text) ? text : `'${text.replaceAll(/[\\']/g, '\\$&')}'`;
+}
+
+/** What a person pastes into other tools to go through a tunnel. No password stands in any of them: none is needed. */
+export function tunnelLines(place: {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly database: string;
+}): { psql: string; uri: string; jdbc: string; environment: string } {
+  const { host, port, user, database } = place;
+  const [name, base] = [encodeURIComponent(user), encodeURIComponent(database)];
+  const variables = {
+    PGHOST: host,
+    PGPORT: String(port),
+    PGUSER: user,
+    PGDATABASE: database,
+    PGSSLMODE: 'disable',
+  };
+  return {
+    psql: psqlCommand({ host, port, user, dbname: database }),
+    uri: `postgresql://${name}@${host}:${port}/${base}?sslmode=disable`,
+    jdbc: `jdbc:postgresql://${host}:${port}/${base}?user=${name}&sslmode=disable`,
+    environment: Object.entries(variables)
+      .map(([key, value]) => `export ${key}=${shellWord(value)}`)
+      .join('; '),
+  };
+}

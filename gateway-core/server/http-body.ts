@@ -1,0 +1,54 @@
+import type { z } from 'zod';
+import { ThroughlineError } from '../contract/errors.js';
+import { limits } from '../contract/limits.js';
+
+/** Reads a JSON body within its bound and checks it. */
+export async function bodyOf<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
+  const type = request.headers.get('content-type') ?? '';
+  if (!/^application\/json\b/i.test(type)) {
+    throw new ThroughlineError('invalid-request', 'the body must be application/json');
+  }
+  const text = await boundedText(request);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new ThroughlineError('invalid-request', 'the body is not JSON');
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new ThroughlineError(
+    'invalid-request',
+    `${issue?.path.join('.') || 'the body'}: ${issue?.message ?? 'invalid'}`,
+  );
+}
+
+async function boundedText(request: Request): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  if (request.body !== null) {
+    for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
+      bytes += chunk.length;
+      if (bytes > limits.requestBodyBytesMax)
+        throw new ThroughlineError('too-large', 'the body is larger than 4 MiB');
+      chunks.push(chunk);
+    }
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** One JSON value a line. */
+export function ndjson(items: AsyncIterable<unknown>): ReadableStream<Uint8Array> {
+  const iterator = items[Symbol.asyncIterator]();
+  return new ReadableStream({
+    async pull(controller) {
+      const next = await iterator.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(Buffer.from(`${JSON.stringify(next.value)}\n`));
+    },
+    async cancel() {
+      await iterator.return?.();
+    },
+  });
+}

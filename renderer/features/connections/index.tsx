@@ -1,0 +1,27 @@
+import { IconDatabase, IconPlugConnected } from '@tabler/icons-react';
+import type { Feature } from '../../ui/workbench.js';
+import { workbench } from '../../ui/workbench.js';
+import { Connections } from './connections.js';
+import { readConnections } from './store.js';
+
+/** The list of what the person may use. */
+export const connections: Feature = {
+  id: 'connections',
+  sections: [
+    { id: 'connections', label: 'Connections', icon: IconPlugConnected, order: 10, sidebar: Connections },
+  ],
+  palette: async (text) => {
+    const wanted = text.toLowerCase();
+    return (await readConnections())
+      .filter(({ name, access }) => access === 'allowed' && name.toLowerCase().includes(wanted))
+      .slice(0, 20)
+      .map(({ name, protocol }) => ({
+        id: name,
+        title: name,
+        detail: protocol,
+        group: 'Connections',
+        icon: IconDatabase,
+        run: () => workbench().openTab('sql', { connection: name }),
+      }));
+  },
+};

@@ -1,0 +1,129 @@
+import { Badge, Button, SegmentedControl, Tooltip } from '@mantine/core';
+import { IconHandStop } from '@tabler/icons-react';
+import { useEffect, useState } from 'react';
+import type { SessionView as Session } from '../../../gateway-core/contract/api.js';
+import { SessionId } from '../../../gateway-core/contract/ids.js';
+import { ErrorState } from '../../ui/error-state.js';
+import { Line } from '../../ui/line.js';
+import { ShortId } from '../../ui/short-id.js';
+import { Skeleton } from '../../ui/skeleton.js';
+import { Lasting, Time } from '../../ui/time.js';
+import { type TabProps, workbench } from '../../ui/workbench.js';
+import { Replay } from './replay.js';
+import { revokeSession } from './revoke.js';
+import style from './sessions.module.css';
+import { StatementDetail, Statements } from './statements.js';
+import { readDetail, useSessions, watchSession } from './store.js';
+import { causes, viaWords } from './words.js';
+
+/** One session: who, what, decided by which policy, what came back, and the replay. */
+export function SessionPage({ tab, parameters }: TabProps) {
+  const parsed = SessionId.safeParse(parameters['id']);
+  if (!parsed.success) {
+    return <ErrorState error={{ code: 'not-found', message: 'this tab names no session' }} />;
+  }
+  return <Page tab={tab} id={parsed.data} seq={Number(parameters['seq']) || undefined} />;
+}
+
+function Page({
+  tab,
+  id,
+  seq,
+}: {
+  readonly tab: string;
+  readonly id: SessionId;
+  readonly seq: number | undefined;
+}) {
+  const session = useSessions(({ sessions }) => sessions.get(id));
+  const detail = useSessions(({ details }) => details.get(id));
+  const [chosen, setChosen] = useState(seq);
+  const [shown, setShown] = useState<'statements' | 'replay'>('statements');
+  useEffect(() => watchSession(id), [id]);
+  useEffect(() => setChosen(seq), [seq]);
+  useEffect(() => {
+    if (session === undefined) return;
+    workbench().describeTab(tab, {
+      title: `${session.chain.at(-1)?.name ?? session.principal} · ${session.connection}`,
+      ...(session.state === 'live' ? { mark: 'running' } : {}),
+    });
+  }, [tab, session]);
+
+  if (session === undefined || detail === undefined || !detail.read) {
+    if (detail?.problem !== undefined) {
+      return <ErrorState error={detail.problem} retry={() => void readDetail(id)} />;
+    }
+    return <Skeleton label="Reading the session" />;
+  }
+  const statement = chosen === undefined ? undefined : detail.statements.get(chosen);
+  return (
+    <article
+      className={style['page']}
+      aria-label={`Session of ${session.principal} on ${session.connection}`}
+    >
+      <Header session={session} />
+      {detail.problem !== undefined && (
+        <ErrorState compact error={detail.problem} retry={() => void readDetail(id)} />
+      )}
+      <div className={style['bar']}>
+        <SegmentedControl
+          size="xs"
+          aria-label="What to show"
+          value={shown}
+          onChange={(value) => setShown(value === 'replay' ? 'replay' : 'statements')}
+          data={[
+            { value: 'statements', label: 'Statements' },
+            { value: 'replay', label: 'Replay' },
+          ]}
+        />
+      </div>
+      <div className={style['split']} data-shown={shown}>
+        <Statements statements={detail.statements} chosen={chosen} onChoose={setChosen} />
+        {shown === 'replay' ? (
+          <Replay session={id} seq={chosen} onStatement={setChosen} />
+        ) : (
+          statement !== undefined && <StatementDetail statement={statement} />
+        )}
+      </div>
+    </article>
+  );
+}
+
+function Header({ session }: { readonly session: Session }) {
+  const { id, chain, connection, state, startedAt, endedAt, endCause, via, application, corroboration } =
+    session;
+  return (
+    <header className={style['header']}>
+      <Line chain={chain} connection={connection} />
+      <div className={style['facts2']}>
+        <Badge size="sm" variant="light" color={state === 'live' ? 'green' : 'gray'}>
+          {state === 'live' ? 'live' : (causes[endCause ?? 'client'] ?? 'ended')}
+        </Badge>
+        <span>
+          <Time at={startedAt} />
+        </span>
+        <span>
+          <Lasting from={startedAt} {...(endedAt === undefined ? {} : { to: endedAt })} />
+        </span>
+        <span>{viaWords[via]}</span>
+        {application !== undefined && (
+          <span title="application_name, as the client said it">{application}</span>
+        )}
+        <Tooltip label="Whether the desktop's own recording agrees with the gateway's">
+          <span>{corroboration ?? 'gateway-only'}</span>
+        </Tooltip>
+        <ShortId id={id} />
+        {state === 'live' && (
+          <Button
+            size="compact-xs"
+            color="red"
+            variant="light"
+            leftSection={<IconHandStop size={14} />}
+            onClick={() => void revokeSession(session)}
+          >
+            Revoke
+          </Button>
+        )}
+      </div>
+    </header>
+  );
+}
