@@ -1,6 +1,7 @@
 import type { HostKind, Preferences } from '../gateway-core/contract/bridge/app.js';
 import { type AgentHost, type AgentProcess, createAgentHost } from './agent-host/agent-host.js';
-import { type DemoGateway, demoGateway, type RunningDemo } from './gateway/demo-gateway.js';
+import { type DemoGateway, demoGateway } from './gateway/demo-gateway.js';
+import type { RunningDemo } from './gateway/running-demo.js';
 import { type HeldState, holdState } from './ipc/app-state.js';
 import { createDispatcher, type Dispatcher } from './ipc/dispatcher.js';
 import { toBridgeError } from './ipc/failure.js';

@@ -137,7 +137,8 @@ export class LiveFeed {
 
   #count(id: SessionId): void {
     this.#counted.add(id);
-    this.#timer ??= setTimeout(() => {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
       this.#timer = undefined;
       for (const each of this.#counted) {
         const session = this.#sessions.get(each);
@@ -184,14 +185,14 @@ export function feedStream(options: {
   const endsAtMs = now() + feedLimits.lifeMsMax;
   let waiting: LiveItem[] = [];
   let wake: (() => void) | undefined;
-  let over = false;
+  const over = new AbortController();
   const push = (item: LiveItem): void => {
     if (waiting.length >= feedLimits.waitingMax) waiting = [{ kind: 'resync' }];
     else waiting.push(item);
     wake?.();
   };
   const stop = (): void => {
-    over = true;
+    over.abort();
     unsubscribe();
     forget();
     clearInterval(timer);
@@ -209,13 +210,13 @@ export function feedStream(options: {
   beat();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      while (waiting.length === 0 && !over) {
+      while (waiting.length === 0 && !over.signal.aborted) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       }
       wake = undefined;
-      if (over) return controller.close();
+      if (over.signal.aborted) return controller.close();
       const lines = waiting;
       waiting = [];
       controller.enqueue(Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join('')));

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { forkAgent } from '../agent-host/fork.js';
 import { type Core, createCore } from '../core.js';
-import type { RunningDemo } from '../gateway/demo-gateway.js';
+import type { RunningDemo } from '../gateway/running-demo.js';
 import { rendererFiles } from '../renderer-files/files.js';
 import { confFile } from '../settings/conf-file.js';
 import { desktopPlaces } from '../settings/places.js';

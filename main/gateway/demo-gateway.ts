@@ -6,7 +6,7 @@ import { ThroughlineError } from '../../gateway-core/contract/errors.js';
 import { demoAccounts } from '../../gateway-core/server/demo/identity-provider/accounts.js';
 import { childEnvironment } from '../agent-host/environment.js';
 import type { DemoPort } from '../ipc/host-handlers.js';
-import { runningDemo } from './running-demo.js';
+import { type RunningDemo, runningDemo } from './running-demo.js';
 
 export const demoGatewayLimits = {
   /** The first start makes keys, certificates and a database. */
@@ -16,12 +16,6 @@ export const demoGatewayLimits = {
   /** What is kept of the last words of a gateway that failed. */
   complaintCharactersMax: 8000,
 } as const;
-
-/** `demoSecret`: path of the file that signs in without a browser. */
-export interface RunningDemo {
-  readonly url: string;
-  readonly demoSecret?: string | undefined;
-}
 
 export interface DemoGateway extends DemoPort {
   start(): Promise<RunningDemo>;

@@ -4,7 +4,12 @@ import { readUnforged } from '../../gateway-core/agent/client/private-files.js';
 import { openState } from '../../gateway-core/agent/client/state.js';
 import { createTransport } from '../../gateway-core/agent/client/transport.js';
 import { gatewayOrigin, trustAuthority } from '../../gateway-core/agent/client/trust.js';
-import type { RunningDemo } from './demo-gateway.js';
+
+/** `demoSecret`: path of the file that signs in without a browser. */
+export interface RunningDemo {
+  readonly url: string;
+  readonly demoSecret?: string | undefined;
+}
 
 const defaultListen = '127.0.0.1:7443';
 const lookTimeoutMs = 2000;

@@ -103,7 +103,7 @@ function restore(dock: DockviewApi, layout: unknown, kinds: ReadonlyMap<string, 
   if (typeof layout !== 'object' || layout === null) return;
   try {
     dock.fromJSON(layout as SerializedDockview);
-    for (const panel of [...dock.panels]) if (!kinds.has(kindOf(panel.params))) dock.removePanel(panel);
+    for (const panel of dock.panels.slice()) if (!kinds.has(kindOf(panel.params))) dock.removePanel(panel);
   } catch {
     dock.clear();
   }

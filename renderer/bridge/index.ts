@@ -46,16 +46,16 @@ port.listen(receive);
 export function call<N extends CallName>(name: N, input: CallInput<N>): Promise<CallOutput<N>> {
   return new Promise<CallOutput<N>>((resolve, reject) => {
     const id = nextId++;
-    waiting.set(id, { name, resolve: resolve as (output: never) => void, reject });
+    waiting.set(id, { name, resolve, reject });
     port.send({ kind: 'call', id, name, input });
   });
 }
 
 /** Hears an event; returns how to stop. */
-export function on<N extends EventName>(name: N, hear: (payload: EventPayload<N>) => void): () => void {
+export function on<N extends EventName>(name: N, listener: (payload: EventPayload<N>) => void): () => void {
   const set = listeners.get(name) ?? new Set();
   listeners.set(name, set);
-  const kept = hear as (payload: never) => void;
+  const kept = listener as (payload: never) => void;
   set.add(kept);
   return () => set.delete(kept);
 }
@@ -82,19 +82,19 @@ function receive(message: unknown): void {
       return;
     }
     case 'result': {
-      const call = waiting.get(data.id);
+      const asked = waiting.get(data.id);
       waiting.delete(data.id);
-      if (call !== undefined) settle(call, data.output);
+      if (asked !== undefined) settle(asked, data.output);
     }
   }
 }
 
-function settle(call: Waiting, value: unknown): void {
-  const output = calls[call.name].output.safeParse(value);
-  if (output.success) call.resolve(output.data as never);
+function settle(asked: Waiting, value: unknown): void {
+  const output = calls[asked.name].output.safeParse(value);
+  if (output.success) asked.resolve(output.data as never);
   else
-    call.reject(
-      new CallFailed({ code: 'internal', message: `the answer to ${call.name} has another shape` }),
+    asked.reject(
+      new CallFailed({ code: 'internal', message: `the answer to ${asked.name} has another shape` }),
     );
 }
 

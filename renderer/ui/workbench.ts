@@ -128,17 +128,17 @@ export const useRegistered = create<Registered>(() => ({
 
 /** @throws Error before the shell has put itself there, which is a bug */
 export function workbench(): Workbench {
-  const { workbench } = useRegistered.getState();
-  if (workbench === undefined) throw new Error('the workbench is not there yet');
-  return workbench;
+  const registered = useRegistered.getState().workbench;
+  if (registered === undefined) throw new Error('the workbench is not there yet');
+  return registered;
 }
 
 /** Called once by the shell. */
-export function registerWorkbench(workbench: Workbench, features: readonly Feature[]): void {
+export function registerWorkbench(added: Workbench, features: readonly Feature[]): void {
   const commands = new Map(
     features.flatMap((feature) => feature.commands ?? []).map((each) => [each.id, each]),
   );
-  useRegistered.setState({ workbench, features, commands });
+  useRegistered.setState({ workbench: added, features, commands });
 }
 
 /** Commands of a view that is on the screen; returns how to take them away again. */

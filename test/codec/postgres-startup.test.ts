@@ -40,7 +40,13 @@ describe('first packet', () => {
           const bytes = buildStartupMessage(minor, parameters);
           expect(readFirstPacket(Buffer.concat([bytes, Buffer.from('rest')]))).toEqual({
             kind: 'message',
-            message: { kind: 'startup', minor, parameters: new Map(parameters), protocolOptions: [], marks: false },
+            message: {
+              kind: 'startup',
+              minor,
+              parameters: new Map(parameters),
+              protocolOptions: [],
+              marks: false,
+            },
             bytesUsed: bytes.length,
           });
         },

@@ -110,11 +110,7 @@ async function tryEverything({ port, ticket }: { port: number; ticket: string })
     const frame = document.createElement('iframe');
     frame.addEventListener('load', () => {
       // A refused frame shows the browser's error page, which no script reads; one that loaded would answer.
-      try {
-        resolve(frame.contentDocument === null ? 'blank' : 'readable');
-      } catch {
-        resolve('blank');
-      }
+      resolve(frame.contentDocument === null ? 'blank' : 'readable');
     });
     frame.src = `${base}/`;
     document.body.append(frame);

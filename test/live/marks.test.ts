@@ -75,7 +75,8 @@ async function ask(sql: string, wants: string | undefined): Promise<Marked> {
 
 it('a client that asks is told every masked cell, and its rule, before it gets the rows', async () => {
   const { told, rows } = await ask('select id, email, note from person order by id', '1');
-  expect(told[0]).toEqual({ name: 'throughline.session', value: expect.stringMatching(/^ses_/) });
+  expect(told[0]?.name).toBe('throughline.session');
+  expect(told[0]?.value).toMatch(/^ses_/);
   const marks = told
     .filter(({ name }) => name === 'throughline.marks')
     .map(({ value }) => JSON.parse(value) as object);

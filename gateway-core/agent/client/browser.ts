@@ -22,7 +22,7 @@ export interface BrowserSignIn {
    * @throws ThroughlineError sign-in-refused
    */
   finish(exchange: (grant: Grant) => Promise<{ principal: string }>): Promise<void>;
-  close(): void;
+  readonly close: () => void;
 }
 
 type Answer = { readonly code: string } | { readonly refused: string };

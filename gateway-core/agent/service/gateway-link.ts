@@ -341,8 +341,8 @@ export class GatewayLink {
   }
 
   /** Whether the error says that nobody is signed in any more; then that is the state from now on. */
-  #noticed(error: unknown): boolean {
-    if (!(error instanceof ThroughlineError) || error.code !== 'not-signed-in') return false;
+  #noticed(cause: unknown): boolean {
+    if (!(cause instanceof ThroughlineError) || cause.code !== 'not-signed-in') return false;
     if (this.#gateway === undefined) return false;
     const { emit } = this.#options;
     void this.#options.ended('signed-out').catch(() => undefined);

@@ -2,8 +2,8 @@ import { appendFile, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { HistoryEntry } from '../../contract/bridge/work.js';
-import type { SqlEngineOptions } from './index.js';
 import { sqlLimits } from './limits.js';
+import type { SqlEngineOptions } from './options.js';
 
 const fileBytesMax = 64 * 1024 * 1024;
 

@@ -1,37 +1,16 @@
-import type { Duplex } from 'node:stream';
-import type { ConnectionDetail } from '../../contract/api.js';
 import type { BridgeError } from '../../contract/bridge/app.js';
-import type { EventName, EventPayload, Handlers } from '../../contract/bridge/calls.js';
+import type { Handlers } from '../../contract/bridge/calls.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { Exports } from './exports.js';
 import { History } from './history.js';
 import { sqlLimits } from './limits.js';
+import type { SqlEngineOptions } from './options.js';
 import type { SqlResult } from './result.js';
 import { newKey, Run } from './run.js';
 import { Schemas } from './schema.js';
 import { EditorSession } from './session.js';
 import { splitStatements } from './splitter.js';
 import { orderOf } from './view.js';
-
-type EngineEvents = Extract<EventName, 'sql.session' | 'sql.closed' | 'sql.run' | 'export.changed'>;
-
-export interface SqlEngineOptions {
-  /** A raw PostgreSQL stream of one new gateway session. */
-  openStream(connection: string): Promise<Duplex>;
-  /** What the gateway says of the connection: user, database, masks. */
-  detail(connection: string): Promise<ConnectionDetail>;
-  emit<N extends EngineEvents>(name: N, payload: EventPayload<N>): void;
-  /** An existing directory. */
-  exportDirectory(): string;
-  /** A private directory, and sealing of one line. */
-  readonly history: {
-    readonly directory: string;
-    seal(text: string): Promise<string>;
-    unseal(text: string): Promise<string | undefined>;
-  };
-  principal(): string;
-  nowMs(): number;
-}
 
 export type SqlCalls = Extract<
   keyof Handlers<'agent'>,

@@ -1,7 +1,7 @@
 import type { ConnectionDetail } from '../../contract/api.js';
 import type { Schema, SchemaColumn, SchemaFunction, SchemaObject } from '../../contract/bridge/sql.js';
-import type { SqlEngineOptions } from './index.js';
 import { sqlLimits } from './limits.js';
+import type { SqlEngineOptions } from './options.js';
 import { askOf } from './session.js';
 import { WireSession } from './wire.js';
 

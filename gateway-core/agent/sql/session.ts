@@ -3,7 +3,7 @@ import { noticeField } from '../../codec/postgres/backend.js';
 import type { BridgeError } from '../../contract/bridge/app.js';
 import type { SqlSession } from '../../contract/bridge/sql.js';
 import { ThroughlineError } from '../../contract/errors.js';
-import type { SqlEngineOptions } from './index.js';
+import type { SqlEngineOptions } from './options.js';
 import type { Run } from './run.js';
 import { type QuerySink, WireSession } from './wire.js';
 
@@ -46,7 +46,7 @@ export class EditorSession {
       autocommit: this.autocommit,
       ...(session === undefined ? {} : { session }),
       ...(version === undefined ? {} : { serverVersion: version }),
-      ...(run === undefined ? {} : { run: run as NonNullable<SqlSession['run']> }),
+      ...(run === undefined ? {} : { run }),
       ...(this.#problem === undefined ? {} : { problem: this.#problem }),
       ...(this.#transactionSince === undefined ? {} : { transactionSince: this.#transactionSince }),
     };
@@ -190,9 +190,11 @@ export async function askOf(wire: WireSession, text: string): Promise<(string | 
   };
   await wire.query(text, sink);
   if (failure === undefined) return rows;
-  throw new ThroughlineError('target-refused', failure.replace(/^throughline: /, ''), {
-    ...(hint === undefined ? {} : { action: hint }),
-  });
+  throw new ThroughlineError(
+    'target-refused',
+    failure.replace(/^throughline: /, ''),
+    hint === undefined ? {} : { action: hint },
+  );
 }
 
 function readRows(buffer: Uint8Array, start: number, end: number, rows: (string | null)[][]): void {

@@ -42,7 +42,12 @@ export function typeKind(oid: number): ResultColumn['kind'] {
       return 'json';
     case 'text':
       return info.name === 'json' ? 'json' : 'text';
-    default:
+    case 'uuid':
+    case 'array':
+    case 'network':
+    case 'record':
+    case 'other':
+    case undefined:
       return 'other';
   }
 }

@@ -111,13 +111,13 @@ const collator = new Intl.Collator(undefined, { numeric: true });
 /** Numbers by value, all else as people sort words. Values of PostgreSQL's infinite types stand at the ends. */
 function comparing(column: ResultColumn | undefined): (a: string, b: string) => number {
   if (column?.kind !== 'number') return (a, b) => collator.compare(a, b);
-  return (a, b) => numberOf(a) - numberOf(b) || (a < b ? -1 : a > b ? 1 : 0);
-}
-
-function numberOf(text: string): number {
-  const value = Number(text);
-  // NaN sorts above all other numbers, as PostgreSQL has it; two of them are equal.
-  return Number.isNaN(value) ? Number.MAX_VALUE : value;
+  return (a, b) => {
+    const [left, right] = [Number(a), Number(b)];
+    if (left < right) return -1;
+    if (left > right) return 1;
+    // NaN stands above all other numbers, as PostgreSQL has it; what doubles cannot tell apart goes by its digits.
+    return Number(Number.isNaN(left)) - Number(Number.isNaN(right)) || collator.compare(a, b);
+  };
 }
 
 /** A merge sort that can rest: stable, so that equal rows keep the order in which they came. */
@@ -134,7 +134,7 @@ async function sorted(
     .map(({ column, descending }) => ({
       descending,
       compare: comparing(columns[column]),
-      values: new Array<string | null>(rows.length),
+      values: Array.from<string | null>({ length: rows.length }),
       column,
     }));
   for (let index = 0; index < rows.length; index += 1) {

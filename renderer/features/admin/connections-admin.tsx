@@ -8,7 +8,7 @@ import { call, failureOf } from '../../bridge/index.js';
 import { EmptyState } from '../../ui/empty-state.js';
 import { ErrorState } from '../../ui/error-state.js';
 import { Skeleton } from '../../ui/skeleton.js';
-import { type TabProps, workbench } from '../../ui/workbench.js';
+import { workbench } from '../../ui/workbench.js';
 import style from './admin.module.css';
 import { useRead } from './use-read.js';
 
@@ -31,7 +31,7 @@ const example = `connections:
 `;
 
 /** Registered targets. Credentials go in and never come out: only whether one is held is shown. */
-export function ConnectionsAdmin(_: TabProps) {
+export function ConnectionsAdmin() {
   const { value, problem, again } = useRead(() => call('admin.connections', {}));
   const [text, setText] = useState<string>();
   const [refused, setRefused] = useState<BridgeError>();

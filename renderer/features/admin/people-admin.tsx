@@ -6,14 +6,13 @@ import { EmptyState } from '../../ui/empty-state.js';
 import { ErrorState } from '../../ui/error-state.js';
 import { Skeleton } from '../../ui/skeleton.js';
 import { Time } from '../../ui/time.js';
-import type { TabProps } from '../../ui/workbench.js';
 import style from './admin.module.css';
 import { useRead } from './use-read.js';
 
 /** People that one screen shows; the filter reaches all. */
 const rowsShownMax = 500;
 
-export function PeopleAdmin(_: TabProps) {
+export function PeopleAdmin() {
   const { value, problem, again } = useRead(() => call('admin.people', {}));
   const [text, setText] = useState('');
   const found = useMemo(() => {

@@ -6,11 +6,10 @@ import type { BridgeError } from '../../../gateway-core/contract/bridge/app.js';
 import { call, failureOf } from '../../bridge/index.js';
 import { CopyButton } from '../../ui/copy-line.js';
 import { ErrorState } from '../../ui/error-state.js';
-import type { TabProps } from '../../ui/workbench.js';
 import style from './audit.module.css';
 
 /** The audit log: its newest signed checkpoint, and a check of the whole of it. */
-export function LogView(_: TabProps) {
+export function LogView() {
   const [report, setReport] = useState<VerifyReport>();
   const [checkpoint, setCheckpoint] = useState<string>();
   const [problem, setProblem] = useState<BridgeError>();

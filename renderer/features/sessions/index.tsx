@@ -1,5 +1,5 @@
 import { IconActivity, IconHistory } from '@tabler/icons-react';
-import type { Feature, TabProps } from '../../ui/workbench.js';
+import type { Feature } from '../../ui/workbench.js';
 import { workbench } from '../../ui/workbench.js';
 import { useMe } from './me.js';
 import { revokeSession } from './revoke.js';
@@ -11,7 +11,7 @@ import { matches, wordsOf } from './words.js';
 
 const paletteEntriesMax = 20;
 
-function SessionsTab(_: TabProps) {
+function SessionsTab() {
   return <SessionsTable me={useMe()} />;
 }
 

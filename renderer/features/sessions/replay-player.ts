@@ -13,13 +13,13 @@ export interface Player {
   /** Where the head stands on the bar, 0 to 1. */
   readonly share: number;
   readonly lengthMs: number;
-  toggle(): void;
-  setSpeed(speed: number): void;
-  setSkipIdle(skip: boolean): void;
-  seek(sessionMs: number): void;
-  seekShare(share: number): void;
+  readonly toggle: () => void;
+  readonly setSpeed: (speed: number) => void;
+  readonly setSkipIdle: (skip: boolean) => void;
+  readonly seek: (sessionMs: number) => void;
+  readonly seekShare: (share: number) => void;
   /** Where a moment of the session stands on the bar. */
-  shareOf(sessionMs: number): number;
+  readonly shareOf: (sessionMs: number) => number;
 }
 
 /** How often the view is drawn anew while it plays; rows come in steps anyway. */

@@ -142,7 +142,7 @@ export function WhichSessions({
       size="xs"
       aria-label="Which sessions"
       value={which}
-      onChange={(value) => setWhich(value as Which)}
+      onChange={setWhich}
       data={[
         { value: 'live', label: 'Live' },
         { value: 'mine', label: 'Mine' },

@@ -64,7 +64,7 @@ export function Statements({
           size="xs"
           aria-label="Which statements"
           value={only}
-          onChange={(value) => setOnly(value as Only)}
+          onChange={setOnly}
           data={[
             { value: 'all', label: 'All' },
             { value: 'stopped', label: 'Not allowed' },

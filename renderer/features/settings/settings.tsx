@@ -5,7 +5,7 @@ import { call } from '../../bridge/index.js';
 import { prefer, signedIn, useKnown } from '../../ui/app-state.js';
 import { RecordingNoticeText } from '../../ui/recording-notice.js';
 import { ShortId } from '../../ui/short-id.js';
-import { type TabProps, workbench } from '../../ui/workbench.js';
+import { workbench } from '../../ui/workbench.js';
 import style from './settings.module.css';
 import { Shortcuts } from './shortcuts.js';
 
@@ -16,7 +16,7 @@ const storageWords = {
 } as const;
 
 /** Preferences, the recording notice, and what this app is. */
-export function SettingsPage(_: TabProps) {
+export function SettingsPage() {
   return (
     <div className={style['page']}>
       <Looks />
@@ -70,7 +70,7 @@ function Looks() {
           size="xs"
           aria-label="Theme"
           value={preferences.theme}
-          onChange={(theme) => void prefer({ theme: theme as 'system' | 'dark' | 'light' })}
+          onChange={(theme) => void prefer({ theme })}
           data={[
             { value: 'system', label: 'System' },
             { value: 'dark', label: 'Dark' },

@@ -9,11 +9,10 @@ import { prefer, useKnown } from '../../ui/app-state.js';
 import { CopyLine } from '../../ui/copy-line.js';
 import { EmptyState } from '../../ui/empty-state.js';
 import { ErrorState } from '../../ui/error-state.js';
-import type { TabProps } from '../../ui/workbench.js';
 import style from './tunnels.module.css';
 
 /** Open tunnels and what to paste where. They go on when the window is closed. */
-export function Tunnels(_: TabProps) {
+export function Tunnels() {
   const [tunnels, setTunnels] = useState<readonly TunnelView[]>();
   const [names, setNames] = useState<readonly string[]>([]);
   const [chosen, setChosen] = useState<string | null>(null);

@@ -22,9 +22,9 @@ export function Notice({ notice }: { readonly notice: RecordingNotice }) {
         {problem !== undefined && <ErrorState compact error={problem} />}
         <Button
           data-autofocus
-          onClick={() =>
-            call('app.acknowledgeNotice', {}).catch((cause: unknown) => setProblem(failureOf(cause)))
-          }
+          onClick={() => {
+            call('app.acknowledgeNotice', {}).catch((cause: unknown) => setProblem(failureOf(cause)));
+          }}
         >
           I have read this
         </Button>

@@ -29,7 +29,7 @@ export function ExportDialog() {
   const open = useTabState(({ dialog }) => dialog === 'export');
   const shown = useTabState((state) => state.shown);
   const runs = useTabState((state) => state.runs);
-  const result = resultTabs(runs).find(({ result }) => result.key === shown);
+  const result = resultTabs(runs).find((each) => each.result.key === shown);
   const model = result === undefined ? undefined : tab.grid(result.result.key);
   if (!open) return null;
   const close = () => tab.state.setState({ dialog: 'none' });
@@ -78,14 +78,14 @@ function Export({
   const start = async () => {
     try {
       setProblem(undefined);
-      const view = await call('exports.start', {
+      const made = await call('exports.start', {
         result: model.result,
         format,
         name: file,
         view: scope === 'view',
       });
-      putExport(view);
-      setStarted(view.id);
+      putExport(made);
+      setStarted(made.id);
     } catch (cause) {
       setProblem(failureOf(cause));
     }
@@ -104,7 +104,7 @@ function Export({
           aria-label="Format"
           data={exportFormats.map((value) => ({ value, label: value.toUpperCase() }))}
           value={format}
-          onChange={(value) => setFormat(value as Format)}
+          onChange={setFormat}
         />
         <TextInput
           size="xs"
@@ -121,7 +121,7 @@ function Export({
           error={name.trim() === '' || checked.success ? undefined : checked.error.issues[0]?.message}
           onChange={(event) => setName(event.currentTarget.value)}
         />
-        <Radio.Group label="Rows" value={scope} onChange={(value) => setScope(value as typeof scope)}>
+        <Radio.Group label="Rows" value={scope} onChange={setScope}>
           <Radio
             size="xs"
             mt={6}

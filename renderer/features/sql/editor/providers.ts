@@ -121,11 +121,16 @@ function toItem(
     label: { label, ...(item.mask === undefined ? {} : { detail: '  ▨ masked' }), ...detail },
     kind: kinds[item.kind],
     insertText: item.insert,
-    insertTextRules: item.snippet === true ? languages.CompletionItemInsertTextRule.InsertAsSnippet : 0,
+    insertTextRules:
+      item.snippet === true
+        ? languages.CompletionItemInsertTextRule.InsertAsSnippet
+        : languages.CompletionItemInsertTextRule.None,
     filterText: item.insert.startsWith('"') ? item.insert : item.label,
     sortText: String(order).padStart(5, '0'),
     range,
-    ...(item.mask === undefined ? {} : { documentation: text(`Masked by the rule **${plain(item.mask)}**`) }),
+    ...(item.mask === undefined
+      ? {}
+      : { documentation: markdown(`Masked by the rule **${plain(item.mask)}**`) }),
     ...(item.kind === 'function' && item.insert.endsWith('($0)') ? { command: askForArguments } : {}),
   };
 }
@@ -133,7 +138,7 @@ function toItem(
 const askForArguments = { id: 'editor.action.triggerParameterHints', title: 'Arguments' };
 
 /** Markdown of ours around names of others. Nothing in it is trusted. */
-function text(value: string): IMarkdownString {
+function markdown(value: string): IMarkdownString {
   return { value, isTrusted: false, supportHtml: false };
 }
 
@@ -145,26 +150,26 @@ function contentsOf(found: Description): IMarkdownString[] {
       const lines = [codeBlock(`${owner}${name} ${type}${notNull ? ' not null' : ''}`.trim())];
       if (references !== undefined) lines.push(`references ${plain(references)}`);
       if (mask !== undefined) lines.push(`▨ masked by the rule **${plain(mask)}**`);
-      return lines.map(text);
+      return lines.map(markdown);
     }
     case 'table': {
       const { object, columns } = found;
       const rows = object.rows === undefined ? '' : `, about ${object.rows.toLocaleString()} rows`;
-      const head = text(`${plain(object.kind)} **${plain(object.schema)}.${plain(object.name)}**${rows}`);
+      const head = markdown(`${plain(object.kind)} **${plain(object.schema)}.${plain(object.name)}**${rows}`);
       if (columns === undefined) return [head];
       const shown = columns
         .slice(0, columnsShownMax)
         .map(({ name, type, mask }) => `${name} ${type}${mask === undefined ? '' : `  -- ▨ ${mask}`}`);
       if (columns.length > shown.length) shown.push(`-- and ${columns.length - shown.length} more`);
-      return [head, text(codeBlock(shown.join('\n')))];
+      return [head, markdown(codeBlock(shown.join('\n')))];
     }
     case 'function':
       return found.functions
         .slice(0, 10)
-        .map((each) => text(codeBlock(`${each.name}(${each.arguments}) ${each.returns}`)));
+        .map((each) => markdown(codeBlock(`${each.name}(${each.arguments}) ${each.returns}`)));
     case 'masked': {
       const columns = found.columns.map(({ name, mask }) => `- ${plain(name)}: **${plain(mask)}**`);
-      return [text(['▨ masked columns in it:', ...columns.slice(0, columnsShownMax)].join('\n'))];
+      return [markdown(['▨ masked columns in it:', ...columns.slice(0, columnsShownMax)].join('\n'))];
     }
   }
 }

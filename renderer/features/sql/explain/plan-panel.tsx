@@ -49,7 +49,7 @@ function PlanView({
             { value: 'text', label: 'Text' },
           ]}
           value={as}
-          onChange={(value) => setAs(value as typeof as)}
+          onChange={setAs}
         />
         <span className={style['facts']}>
           {plan.analyzed ? 'measured' : 'estimated'}, cost {plan.root.estimate.cost.toLocaleString()}

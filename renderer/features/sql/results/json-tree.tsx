@@ -40,7 +40,7 @@ function Node({
       </div>
     );
   }
-  const members = Object.entries(value);
+  const members: [string, unknown][] = Object.entries(value);
   const isArray = Array.isArray(value);
   return (
     <div className={style['branch']}>

@@ -115,7 +115,7 @@ describe('completion', () => {
 
   it('marks masked columns with their rule, also through a subquery', () => {
     const mask = (marked: string): unknown =>
-      at(marked).items.find(({ kind, mask }) => kind === 'column' && mask !== undefined)?.mask;
+      at(marked).items.find((each) => each.kind === 'column' && each.mask !== undefined)?.mask;
     expect(mask('select | from customers')).toBe('email: partial');
     expect(mask('select x.| from (select upper(email) mail from customers) x')).toBe('email: partial');
     expect(mask('select x.| from (select name from customers) x')).toBeUndefined();
