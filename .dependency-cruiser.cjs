@@ -1,4 +1,10 @@
 /** The import walls. test/walls proves that each of them stops what it should. */
+const swc = require('@swc/core');
+
+// dependency-cruiser does not tell its parser that a .tsx file holds JSX, so this configuration does.
+const { parseFileSync } = swc;
+swc.parseFileSync = (file, options) => parseFileSync(file, { ...options, tsx: file.endsWith('.tsx') });
+
 const room = (name) => `^gateway-core/${name}/`;
 const not = (...names) => `^gateway-core/(?!(${names.join('|')})/)`;
 
@@ -64,9 +70,98 @@ module.exports = {
       to: { path: '(better-sqlite3|^sqlite$|^node:sqlite$)' },
     },
     {
+      name: 'gateway-core-imports',
+      comment: 'the engine knows nothing of the desktop; setup/ builds it',
+      severity: 'error',
+      from: { path: '^gateway-core/', pathNot: '^gateway-core/setup/' },
+      to: { path: '^(main|preload|renderer)/' },
+    },
+    {
+      name: 'main-imports',
+      comment:
+        'the host starts the agent and the demo gateway; of the server it knows the names of the demo accounts',
+      severity: 'error',
+      from: { path: '^main/' },
+      to: {
+        path: '^(preload|renderer|gateway-core)/',
+        pathNot: '^gateway-core/(contract|agent)/|^gateway-core/server/demo/identity-provider/accounts\\.ts$',
+      },
+    },
+    {
+      name: 'preload-imports',
+      comment: 'the bridge and nothing else',
+      severity: 'error',
+      from: { path: '^preload/' },
+      to: {
+        path: '^(main|renderer|gateway-core)/',
+        pathNot: '^gateway-core/contract/bridge/',
+      },
+    },
+    {
+      name: 'preload-loads-nothing',
+      comment: 'a sandboxed preload script has electron alone',
+      severity: 'error',
+      from: { path: '^preload/' },
+      to: {
+        dependencyTypes: ['core', 'npm', 'npm-dev', 'npm-optional'],
+        dependencyTypesNot: ['type-only'],
+        pathNot: '(^|/)electron(/|$)',
+      },
+    },
+    {
+      name: 'renderer-imports',
+      severity: 'error',
+      from: { path: '^renderer/', pathNot: '^renderer/vite\\.config\\.ts$' },
+      to: { path: '^(main|preload|gateway-core)/', pathNot: '^gateway-core/contract/' },
+    },
+    {
+      name: 'renderer-has-no-node',
+      comment: 'a page: no Node, whichever host it runs in',
+      severity: 'error',
+      from: { path: '^renderer/', pathNot: '^renderer/vite\\.config\\.ts$' },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'renderer-has-no-electron',
+      severity: 'error',
+      from: { path: '^renderer/' },
+      to: { path: '(^|/)electron(-store)?(/|$)' },
+    },
+    {
+      name: 'no-feature-imports-another',
+      severity: 'error',
+      from: { path: '^renderer/features/([^/]+)/' },
+      to: { path: '^renderer/features/', pathNot: '^renderer/features/$1/' },
+    },
+    {
+      name: 'features-and-parts-do-not-know-the-shell',
+      severity: 'error',
+      from: { path: '^renderer/(features|ui|bridge)/' },
+      to: { path: '^renderer/app/' },
+    },
+    {
+      name: 'parts-do-not-know-features',
+      severity: 'error',
+      from: { path: '^renderer/(ui|bridge)/' },
+      to: { path: '^renderer/features/' },
+    },
+    {
+      name: 'only-the-bridge-knows-the-wire',
+      severity: 'error',
+      from: { path: '^renderer/', pathNot: '^renderer/bridge/' },
+      to: { path: '^gateway-core/contract/bridge/(wire|names)\\.ts$' },
+    },
+    {
+      name: 'only-the-window-knows-electron',
+      comment: 'all else of the host runs in the browser host, too',
+      severity: 'error',
+      from: { path: '^main/', pathNot: '^main/(window/|electron\\.ts$)' },
+      to: { path: '(^|/)electron(-store)?(/|$)' },
+    },
+    {
       name: 'product-does-not-import-tests',
       severity: 'error',
-      from: { path: '^gateway-core/' },
+      from: { path: '^(gateway-core|main|preload|renderer)/' },
       to: { path: '^test/' },
     },
     {
@@ -80,14 +175,20 @@ module.exports = {
       name: 'resolvable',
       severity: 'error',
       from: {},
-      to: { couldNotResolve: true, pathNot: '^node:sqlite$' },
+      // Queries are the page's bundler's: what a file becomes, not which it is.
+      to: { couldNotResolve: true, pathNot: '^node:sqlite$|\\?worker|\\.css$' },
     },
     {
       name: 'no-dev-packages-in-the-product',
       comment: 'setup/ makes the product and is no part of it',
       severity: 'error',
-      from: { path: '^gateway-core/', pathNot: '^gateway-core/setup/' },
-      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+      from: { path: '^(gateway-core|main)/', pathNot: '^gateway-core/setup/' },
+      to: {
+        dependencyTypes: ['npm-dev'],
+        dependencyTypesNot: ['type-only'],
+        // The runtime that the host runs in.
+        pathNot: '(^|/)electron(/|$)',
+      },
     },
   ],
   options: {
@@ -98,7 +199,7 @@ module.exports = {
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],
-      extensions: ['.ts', '.mjs', '.js', '.cjs'],
+      extensions: ['.ts', '.tsx', '.mjs', '.js', '.cjs'],
     },
   },
 };

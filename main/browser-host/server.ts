@@ -55,7 +55,9 @@ export async function startBrowserServer(options: BrowserServerOptions): Promise
   });
   // It never listens by itself, and Node begins to look for overdue requests when a server does.
   http.emit('listening');
-  http.on('clientError', (_error, socket) => refuse(socket, '400 Bad Request'));
+  http.on('clientError', (cause: NodeJS.ErrnoException, socket) =>
+    refuse(socket, brokenRequests[cause.code ?? ''] ?? '400 Bad Request'),
+  );
   return {
     port: listener.port,
     origin: site.origin,
@@ -66,6 +68,11 @@ export async function startBrowserServer(options: BrowserServerOptions): Promise
     },
   };
 }
+
+const brokenRequests: Readonly<Record<string, string>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+};
 
 function refuse(socket: Duplex, status: string): void {
   if (!socket.writable) return void socket.destroy();

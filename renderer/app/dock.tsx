@@ -25,7 +25,7 @@ import { ErrorState } from '../ui/error-state.js';
 import { VisibleText } from '../ui/visible-text.js';
 import type { Feature, TabKind, TabParameters, TabState, Workbench } from '../ui/workbench.js';
 import style from './app.module.css';
-import { Watermark } from './frame.js';
+import { Watermark } from './watermark.js';
 
 export interface DockHandle
   extends Pick<Workbench, 'openTab' | 'closeTab' | 'describeTab' | 'keepParameters' | 'activeTab'> {

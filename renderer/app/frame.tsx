@@ -2,7 +2,6 @@ import { Tooltip } from '@mantine/core';
 import { useEffect, useRef, useState } from 'react';
 import type { AppState } from '../../gateway-core/contract/bridge/app.js';
 import { prefer, useKnown } from '../ui/app-state.js';
-import { chordText } from '../ui/chords.js';
 import { type Command, registerWorkbench, type Section } from '../ui/workbench.js';
 import style from './app.module.css';
 import { Banners } from './banners.js';
@@ -248,21 +247,4 @@ function commandsOf(dock: DockHandle, toggleSidebar: () => void): readonly Comma
     { id: 'app.zoomOut', title: 'Smaller', group, shortcut: 'Mod+-', run: () => zoom(-10) },
     { id: 'app.zoomReset', title: 'Normal size', group, shortcut: 'Mod+0', run: () => zoom(0) },
   ];
-}
-
-/** What an empty workbench says: the keys that matter. */
-export function Watermark() {
-  return (
-    <div className={style['watermark']}>
-      <p>Open a connection from the list, or press {chordText('Mod+K')}.</p>
-      <dl>
-        <dt>{chordText('Mod+K')}</dt>
-        <dd>Go to a connection, session or command</dd>
-        <dt>{chordText('Mod+B')}</dt>
-        <dd>Show or hide the sidebar</dd>
-        <dt>{chordText('Mod+Shift+S')}</dt>
-        <dd>All sessions</dd>
-      </dl>
-    </div>
-  );
 }

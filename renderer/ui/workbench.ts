@@ -140,15 +140,3 @@ export function registerWorkbench(added: Workbench, features: readonly Feature[]
   );
   useRegistered.setState({ workbench: added, features, commands });
 }
-
-/** Commands of a view that is on the screen; returns how to take them away again. */
-export function addCommands(added: readonly Command[]): () => void {
-  const commands = new Map(useRegistered.getState().commands);
-  for (const each of added) commands.set(each.id, each);
-  useRegistered.setState({ commands });
-  return () => {
-    const left = new Map(useRegistered.getState().commands);
-    for (const each of added) if (left.get(each.id) === each) left.delete(each.id);
-    useRegistered.setState({ commands: left });
-  };
-}

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 /**
@@ -12,7 +12,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const root = join(import.meta.dirname, '..', '..');
 const configFile = join(root, '.dependency-cruiser.cjs');
 
-/** A file that breaks exactly one rule. `from` is judged, `to` is what it imports. */
+/**
+ * A file that breaks exactly one rule. `from` is judged, `to` is what it imports. Paths are of gateway-core, or with a
+ * leading slash of the project.
+ */
 interface Offence {
   readonly rule: string;
   readonly from: string;
@@ -80,7 +83,52 @@ const offences: readonly Offence[] = [
   { rule: 'only-the-store-knows-a-driver', from: 'server/opens-a-database', to: 'better-sqlite3' },
   { rule: 'only-the-store-knows-a-driver', from: 'audit/opens-a-database', to: 'better-sqlite3' },
   { rule: 'only-the-store-knows-a-driver', from: 'server/opens-the-built-in-one', to: 'node:sqlite' },
-  { rule: 'product-does-not-import-tests', from: 'server/uses-a-test', to: '../test/unit/support' },
+  { rule: 'gateway-core-imports', from: 'server/reaches-main', to: '/main/core' },
+  { rule: 'gateway-core-imports', from: 'server/reaches-renderer', to: '/renderer/ui/part' },
+  { rule: 'main-imports', from: '/main/core-reaches-server', to: 'server/main' },
+  { rule: 'main-imports', from: '/main/reaches-store', to: 'store/disk' },
+  { rule: 'main-imports', from: '/main/reaches-renderer', to: '/renderer/ui/part' },
+  { rule: 'preload-imports', from: '/preload/reaches-agent', to: 'agent/client/api' },
+  { rule: 'preload-imports', from: '/preload/reaches-api', to: 'contract/ids' },
+  { rule: 'preload-loads-nothing', from: '/preload/reads-files', to: 'node:fs' },
+  { rule: 'preload-loads-nothing', from: '/preload/loads-a-package', to: 'a-package' },
+  { rule: 'renderer-imports', from: '/renderer/ui/reaches-agent', to: 'agent/client/api' },
+  { rule: 'renderer-imports', from: '/renderer/features/a/reaches-main', to: '/main/core' },
+  {
+    rule: 'renderer-imports',
+    from: '/renderer/features/a/by-type-only.tsx',
+    to: '/main/core',
+    source:
+      "import type { value } from '../../../main/core.js';\nexport const A = (_: typeof value) => <p />;\n",
+  },
+  { rule: 'renderer-has-no-node', from: '/renderer/ui/reads-files', to: 'node:fs' },
+  { rule: 'renderer-has-no-electron', from: '/renderer/bridge/uses-electron', to: 'electron' },
+  {
+    rule: 'no-feature-imports-another',
+    from: '/renderer/features/a/reaches-b',
+    to: '/renderer/features/b/index',
+  },
+  {
+    rule: 'features-and-parts-do-not-know-the-shell',
+    from: '/renderer/features/a/reaches-app',
+    to: '/renderer/app/frame',
+  },
+  {
+    rule: 'features-and-parts-do-not-know-the-shell',
+    from: '/renderer/ui/reaches-app',
+    to: '/renderer/app/frame',
+  },
+  {
+    rule: 'parts-do-not-know-features',
+    from: '/renderer/ui/reaches-a-feature',
+    to: '/renderer/features/b/index',
+  },
+  { rule: 'only-the-bridge-knows-the-wire', from: '/renderer/ui/reaches-wire', to: 'contract/bridge/wire' },
+  { rule: 'only-the-window-knows-electron', from: '/main/ipc/uses-electron', to: 'electron' },
+  { rule: 'only-the-window-knows-electron', from: '/main/settings/uses-electron', to: 'electron' },
+  { rule: 'no-dev-packages-in-the-product', from: '/main/uses-a-test-runner', to: 'a-dev-package' },
+  { rule: 'product-does-not-import-tests', from: 'server/uses-a-test', to: '/test/unit/support' },
+  { rule: 'product-does-not-import-tests', from: '/renderer/ui/uses-a-test', to: '/test/unit/support' },
   { rule: 'resolvable', from: 'server/imports-nothing', to: 'server/not-there' },
   { rule: 'resolvable', from: 'server/imports-no-package', to: 'a-package-that-nobody-installed' },
   { rule: 'no-dev-packages-in-the-product', from: 'server/uses-a-test-runner', to: 'a-dev-package' },
@@ -115,11 +163,24 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'cli/commands/fine': ['contract/ids', 'agent/client/api', 'cli/program'],
   'cli/gateway-server': ['server/main'],
   'setup/fine': ['a-dev-package'],
+  'gateway-core/fine': ['contract/ids'],
+  '/main/fine': ['contract/ids', 'agent/client/api', 'server/demo/identity-provider/accounts', 'node:fs'],
+  '/main/window/fine': ['electron', 'contract/bridge/wire'],
+  '/preload/fine': ['contract/bridge/wire', 'electron'],
+  '/renderer/features/a/fine.tsx': ['contract/ids', '/renderer/ui/part', 'a-dev-package'],
+  '/renderer/app/fine.tsx': ['/renderer/features/b/index', '/renderer/ui/part'],
+  '/renderer/bridge/fine': ['contract/bridge/wire'],
 };
 
 /** What the cases import; imports nothing itself. */
 const leaves = [
   'contract/ids',
+  'contract/bridge/wire',
+  '/main/core',
+  '/renderer/ui/part',
+  '/renderer/app/frame',
+  '/renderer/features/b/index',
+  'server/demo/identity-provider/accounts',
   'codec/postgres/frame',
   'codec/ssh/packet',
   'policy/decide',
@@ -136,7 +197,10 @@ const leaves = [
 ];
 
 const circle = ['server/first-of-a-circle', 'server/second-of-a-circle'] as const;
-const product = (file: string): string => join('gateway-core', `${file}.ts`);
+const product = (file: string): string => {
+  const path = file.startsWith('/') ? file.slice(1) : `gateway-core/${file}`;
+  return path.endsWith('.tsx') ? path : `${path}.ts`;
+};
 
 let base = '';
 /** Rules that fired, by the file they fired on. */
@@ -148,7 +212,18 @@ beforeAll(() => {
   const program = join(root, 'node_modules', 'dependency-cruiser', 'bin', 'dependency-cruise.mjs');
   const result = spawnSync(
     process.execPath,
-    [program, '--config', configFile, '--output-type', 'json', 'gateway-core', 'test'],
+    [
+      program,
+      '--config',
+      configFile,
+      '--output-type',
+      'json',
+      'gateway-core',
+      'main',
+      'preload',
+      'renderer',
+      'test',
+    ],
     { cwd: base, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 },
   );
   if (!result.stdout.startsWith('{')) throw new Error(`dependency-cruiser failed: ${result.stderr}`);
@@ -190,7 +265,7 @@ describe('import walls', () => {
   });
 
   it('every room of the product has a file here that may import', () => {
-    const rooms = new Set(Object.keys(allowed).map((from) => from.split('/')[0]));
+    const rooms = new Set(Object.keys(allowed).map((from) => from.split('/').find((part) => part !== '')));
     const { forbidden } = createRequire(import.meta.url)(configFile) as { forbidden: { name: string }[] };
     const walled = forbidden.flatMap(({ name }) => (name.endsWith('-imports') ? [name.slice(0, -8)] : []));
     expect(walled.filter((room) => !rooms.has(room))).toEqual([]);
@@ -205,10 +280,10 @@ function writeTree(): void {
       type: 'module',
       dependencies: { 'a-package': '1.0.0' },
       optionalDependencies: { 'better-sqlite3': '1.0.0' },
-      devDependencies: { 'a-dev-package': '1.0.0' },
+      devDependencies: { 'a-dev-package': '1.0.0', electron: '1.0.0' },
     }),
   );
-  for (const name of ['a-package', 'a-dev-package', 'better-sqlite3']) {
+  for (const name of ['a-package', 'a-dev-package', 'better-sqlite3', 'electron']) {
     write(
       `node_modules/${name}/package.json`,
       JSON.stringify({ name, version: '1.0.0', type: 'module', exports: './index.js' }),
@@ -229,13 +304,18 @@ function write(path: string, text: string): void {
   writeFileSync(full, text);
 }
 
-/** A module that imports each of `targets`: files of gateway-core relative, all else by name. */
+/** A module that imports each of `targets`: files relative, all else by name. */
 function importing(from: string, targets: readonly string[]): string {
-  const up = '../'.repeat(from.split('/').length - 1);
   const lines = targets.map((target, number) => {
     const isFile = !target.startsWith('node:') && target.includes('/');
-    const specifier = isFile ? `${up === '' ? './' : up}${target}.js` : target;
+    const specifier = isFile ? relativePath(product(from), product(target)) : target;
     return `import * as value${number} from '${specifier}';\nexport const used${number} = value${number};\n`;
   });
-  return lines.join('');
+  const jsx = from.endsWith('.tsx') ? 'export const Part = () => <p title="x">{value0.value}</p>;\n' : '';
+  return lines.join('') + jsx;
+}
+
+function relativePath(from: string, to: string): string {
+  const path = relative(dirname(from), to).replace(/\.tsx?$/, '.js');
+  return path.startsWith('.') ? path : `./${path}`;
 }
