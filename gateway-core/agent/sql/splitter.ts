@@ -1,4 +1,4 @@
-import { identifierEnd, isIdentifierStart, lex } from '../../codec/postgres/statement/lexer.js';
+import { identifierEnd, isIdentifierStart, scan } from '../../codec/postgres/statement/lexer.js';
 
 /** One statement of a text, without the semicolon and without white space around it. UTF-16 units. */
 export interface StatementSpan {
@@ -51,59 +51,43 @@ interface Span {
   readonly end: number;
 }
 
-/** Literals, comments and quoted names, in order. */
+/** Literals, comments and quoted names, in order; what opens and does not close goes to the end. */
 function spansOf(text: string): Span[] {
-  const lexed = lex(text);
-  if (lexed === undefined) {
-    // What is not closed begins somewhere: the longest part before it that can be read is cut as usual.
-    const before = lastReadable(text);
-    return [...spansOf(text.slice(0, before)), { start: before, end: text.length }];
-  }
-  const spans: Span[] = [...lexed.literals.filter(({ kind }) => kind === 'string'), ...lexed.comments];
+  const { literals, comments, open } = scan(text);
+  const spans: Span[] = [...literals, ...comments];
   spans.sort((a, b) => a.start - b.start);
-  return withNames(text, spans);
+  return withNames(text, spans, open ?? text.length);
 }
 
 /** Adds the quoted identifiers, which the lexer passes over in silence. */
-function withNames(text: string, spans: readonly Span[]): Span[] {
+function withNames(text: string, spans: readonly Span[], end: number): Span[] {
   const all: Span[] = [];
+  let quote = text.indexOf('"');
   let at = 0;
-  for (const span of [...spans, { start: text.length, end: text.length }]) {
-    while (at < span.start) {
-      const quote = text.indexOf('"', at);
-      if (quote < 0 || quote >= span.start) break;
-      let end = quote + 1;
-      while (end < text.length && !(text[end] === '"' && text[end + 1] !== '"'))
-        end += text[end] === '"' ? 2 : 1;
-      all.push({ start: quote, end: end + 1 });
-      at = end + 1;
+  for (const span of [...spans, { start: end, end: text.length }]) {
+    // Each quote is looked for once: most texts have none, and they are long.
+    while (quote >= 0 && quote < span.start) {
+      if (quote >= at) {
+        at = nameEnd(text, quote);
+        all.push({ start: quote, end: at });
+      }
+      quote = text.indexOf('"', Math.max(at, quote + 1));
     }
-    if (span.start < text.length) all.push(span);
+    if (span.start < span.end) all.push(span);
     at = Math.max(at, span.end);
   }
   return all;
 }
 
-/** Where the first quote or comment opens that never closes: found by halving, as readable beginnings are no proof. */
-function lastReadable(text: string): number {
-  const opens = [...text.matchAll(/['"$]|\/\*/g)].map(({ index }) => index);
-  let low = 0;
-  let high = opens.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (lex(text.slice(0, opens[middle])) === undefined) high = middle;
-    else low = middle + 1;
-  }
-  for (let index = low - 1; index >= 0; index -= 1) {
-    const at = opens[index] ?? 0;
-    if (lex(text.slice(0, at)) !== undefined) return at;
-  }
-  return 0;
+function nameEnd(text: string, quote: number): number {
+  let at = quote + 1;
+  while (at < text.length && !(text[at] === '"' && text[at + 1] !== '"')) at += text[at] === '"' ? 2 : 1;
+  return at + 1;
 }
 
 /** CREATE FUNCTION ... BEGIN ATOMIC ...; ... END: semicolons inside belong to it. CASE has an END of its own. */
 class AtomicBody {
-  #words: string[] = [];
+  #before = '';
   #depth = 0;
   #first = '';
   #routine = false;
@@ -113,7 +97,7 @@ class AtomicBody {
   }
 
   reset(): void {
-    this.#words = [];
+    this.#before = '';
     this.#depth = 0;
     this.#first = '';
     this.#routine = false;
@@ -122,8 +106,8 @@ class AtomicBody {
   word(word: string): void {
     if (this.#first === '') this.#first = word;
     if (this.#first === 'create' && (word === 'function' || word === 'procedure')) this.#routine = true;
-    const before = this.#words.at(-1);
-    this.#words = [word];
+    const before = this.#before;
+    this.#before = word;
     if (!this.#routine) return;
     if (this.#depth === 0) {
       if (word === 'atomic' && before === 'begin') this.#depth = 1;
@@ -145,8 +129,8 @@ function add(found: StatementSpan[], text: string, from: number, to: number): vo
 /** A statement of nothing but comments would be an empty query. */
 function isComment(text: string, { offset, length }: StatementSpan): boolean {
   const own = text.slice(offset, offset + length);
-  const lexed = lex(own);
-  if (lexed === undefined) return false;
+  const lexed = scan(own);
+  if (lexed.open !== undefined) return false;
   let rest = '';
   let at = 0;
   for (const { start, end } of lexed.comments) {

@@ -15,12 +15,23 @@ export interface Lexed {
   readonly weight: number;
 }
 
+/** What `scan` found before a quote or comment that does not close, and where that one opens. */
+interface Scanned extends Lexed {
+  readonly open: number | undefined;
+}
+
 /**
  * Finds literals and comments by the rules of PostgreSQL's scan.l with standard_conforming_strings on, which the
  * gateway pins. Own code because the parser's `scan` costs more than the parse itself; the tests compare the two.
  * undefined: a quote or comment is not closed, so that nothing after it can be told apart.
  */
 export function lex(sql: string): Lexed | undefined {
+  const scanned = scan(sql);
+  return scanned.open === undefined ? scanned : undefined;
+}
+
+/** As `lex`, for who has use for the part before a quote or comment that is not closed. */
+export function scan(sql: string): Scanned {
   const literals: Literal[] = [];
   const comments: Span[] = [];
   const nesting = new Nesting();
@@ -35,7 +46,7 @@ export function lex(sql: string): Lexed | undefined {
         at = wordEnd;
         continue;
       }
-      if (end.at < 0) return undefined;
+      if (end.at < 0) break;
       nesting.value();
       if (end.literal) literals.push({ start: at, end: end.at, kind: 'string' });
       at = end.at;
@@ -46,26 +57,27 @@ export function lex(sql: string): Lexed | undefined {
       at = end;
     } else if (code === QUOTE) {
       const end = stringEnd(sql, at + 1, 'plain');
-      if (end < 0) return undefined;
+      if (end < 0) break;
       nesting.value();
       literals.push({ start: at, end, kind: 'string' });
       at = end;
     } else if (code === DOUBLE_QUOTE) {
-      at = quotedEnd(sql, at + 1, DOUBLE_QUOTE);
-      if (at < 0) return undefined;
+      const end = quotedEnd(sql, at + 1, DOUBLE_QUOTE);
+      if (end < 0) break;
       nesting.value();
+      at = end;
     } else if (code === DASH && sql.charCodeAt(at + 1) === DASH) {
       const end = lineEnd(sql, at);
       comments.push({ start: at, end });
       at = end;
     } else if (code === SLASH && sql.charCodeAt(at + 1) === STAR) {
       const end = blockCommentEnd(sql, at);
-      if (end < 0) return undefined;
+      if (end < 0) break;
       comments.push({ start: at, end });
       at = end;
     } else if (code === DOLLAR) {
       const end = dollarEnd(sql, at);
-      if (end < 0) return undefined;
+      if (end < 0) break;
       nesting.value();
       if (!isDigit(sql.charCodeAt(at + 1)) && end > at + 1) literals.push({ start: at, end, kind: 'string' });
       at = end;
@@ -74,7 +86,13 @@ export function lex(sql: string): Lexed | undefined {
       at += code === DOT && sql.charCodeAt(at + 1) === DOT ? 2 : 1;
     }
   }
-  return { literals, comments, depth: nesting.deepest, weight: nesting.weight };
+  return {
+    literals,
+    comments,
+    depth: nesting.deepest,
+    weight: nesting.weight,
+    open: at < sql.length ? at : undefined,
+  };
 }
 
 const QUOTE = 39;
