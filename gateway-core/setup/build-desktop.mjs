@@ -16,13 +16,14 @@ import {
 import { builtinModules } from 'node:module';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { licencesFile, licencesIn } from './licences.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const out = join(root, 'out');
 
 /** What each part is made from. Folders count with everything below them. */
 const parts = {
-  renderer: ['renderer', 'gateway-core/contract', 'package-lock.json'],
+  renderer: ['renderer', 'gateway-core/contract', 'gateway-core/setup', 'package-lock.json'],
   desktop: ['main', 'preload', 'gateway-core', 'package-lock.json', 'tsconfig.json'],
 };
 
@@ -76,14 +77,16 @@ function listed(path) {
 
 async function buildRenderer() {
   const { build } = await import('vite');
-  await build({ configFile: join(root, 'renderer', 'vite.config.ts'), logLevel: 'warn' });
+  const { output } = await build({ configFile: join(root, 'renderer', 'vite.config.ts'), logLevel: 'warn' });
+  writeFileSync(join(out, 'renderer', licencesFile), licencesIn(output));
 }
 
 /** Bundles what `compiled` holds into `folder`, whole or not at all. */
 export async function bundleDesktop(compiled, folder) {
   const fresh = `${folder}.${process.pid}`;
   try {
-    await Promise.all(processes.map((each) => bundleProcess(compiled, fresh, each)));
+    const written = await Promise.all(processes.map((each) => bundleProcess(compiled, fresh, each)));
+    writeFileSync(join(fresh, licencesFile), licencesIn(written.flat()));
     cpSync(join(root, 'main', 'window', 'icons'), join(fresh, 'icons'), { recursive: true });
     rmSync(folder, { recursive: true, force: true });
     renameSync(fresh, folder);
@@ -105,7 +108,8 @@ async function bundleProcess(compiled, folder, { input, output, format }) {
     },
   });
   try {
-    await build.write({ file: join(folder, output), format, codeSplitting: false });
+    const written = await build.write({ file: join(folder, output), format, codeSplitting: false });
+    return written.output;
   } finally {
     await build.close();
   }

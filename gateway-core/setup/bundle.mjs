@@ -2,11 +2,12 @@
  * The second half of the build: out/bundle, one file for each program in place of the four hundred that tsc and the
  * packages have, which take Node a good part of a second to find and load. Run by `npm run build`.
  */
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { licencesFile, licencesIn } from './licences.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -41,8 +42,7 @@ export async function bundle(compiled, folder) {
   const fresh = `${folder}.${process.pid}`;
   try {
     const chunks = await Promise.all(programs.map((program) => bundleProgram(compiled, program, fresh)));
-    const packages = packagesOf(chunks.flat().flatMap((chunk) => Object.keys(chunk.modules)));
-    writeFileSync(join(fresh, 'THIRD-PARTY-LICENSES.txt'), licencesOf(packages));
+    writeFileSync(join(fresh, licencesFile), licencesIn(chunks.flat()));
     // Whole or not at all: half a bundle would run.
     rmSync(folder, { recursive: true, force: true });
     renameSync(fresh, folder);
@@ -75,25 +75,6 @@ async function bundleProgram(compiled, program, folder) {
   } finally {
     await build.close();
   }
-}
-
-/** Folders of the packages that the modules come from. */
-function packagesOf(modules) {
-  const folder = /^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+(?=[\\/])/;
-  const found = modules.flatMap((module) => folder.exec(module) ?? []);
-  return [...new Set(found)].sort((a, b) => (a < b ? -1 : 1));
-}
-
-function licencesOf(packages) {
-  const parts = packages.map((folder) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-    const texts = readdirSync(folder)
-      .filter((file) => /^(licen[cs]e|notice|copying)(\.(md|txt))?$/i.test(file))
-      .map((file) => readFileSync(join(folder, file), 'utf8').trim());
-    if (texts.length === 0 && license === undefined) throw new Error(`${name} has no licence`);
-    return [`${name} ${version} (${license})`, ...texts].join('\n\n');
-  });
-  return `${parts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
