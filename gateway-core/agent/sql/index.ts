@@ -10,7 +10,6 @@ import { newKey, Run } from './run.js';
 import { Schemas } from './schema.js';
 import { EditorSession } from './session.js';
 import { splitStatements } from './splitter.js';
-import { orderOf } from './view.js';
 
 export type SqlCalls = Extract<
   keyof Handlers<'agent'>,
@@ -152,13 +151,7 @@ class Engine implements SqlEngine {
       },
       'sql.view': async ({ result: key, view }) => {
         const { result } = this.#result(key);
-        result.viewNumber += 1;
-        const number = result.viewNumber;
-        const plain = view.sort.length === 0 && view.filter === '' && view.columns.length === 0;
-        const order = plain
-          ? undefined
-          : await orderOf(result.store, result.columns, view, () => result.viewNumber !== number);
-        result.order = order;
+        await result.look(view);
         return { rows: result.rows };
       },
     } satisfies Partial<Handlers<'agent'>>;

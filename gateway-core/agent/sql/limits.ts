@@ -7,6 +7,7 @@ export const sqlLimits = {
   /** Rows of one result, and of all results together, that are held in memory. Past them loading pauses. */
   resultBytesMax: 512 * 1024 * 1024,
   allBytesMax: 1024 * 1024 * 1024,
+  chunkBytesMin: 4096,
   chunkBytes: 1024 * 1024,
   messageBytesMax: 16 * 1024 * 1024,
   rowBytesMax: 1024 * 1024 * 1024,

@@ -1,10 +1,10 @@
 import type { Column } from '../../codec/postgres/backend.js';
-import type { ResultColumn, RowPage, StatementResult } from '../../contract/bridge/sql.js';
+import type { ResultColumn, ResultView, RowPage, StatementResult } from '../../contract/bridge/sql.js';
 import { cellCharactersShown } from '../../contract/bridge/sql.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { RowStore } from './row-store.js';
 import { typeKind, typeName } from './types.js';
-import type { Order } from './view.js';
+import { type Order, orderOf, overtaken } from './view.js';
 
 /** What takes rows in place of the store: an export that wants all of them, also those that nobody looks at. */
 export type Tap = (rows: Buffer) => void;
@@ -22,8 +22,8 @@ export class SqlResult {
   /** Rows that are loaded before it pauses. */
   rowsMax: number;
   order: Order | undefined;
-  /** Number of the latest `sql.view`: an older one that still works stops. */
-  viewNumber = 0;
+  /** Number of the latest `look`: an older one that still works stops. */
+  #looks = 0;
   tap: Tap | undefined;
   /** Rows that came and were not kept. */
   dropped = 0;
@@ -61,6 +61,17 @@ export class SqlResult {
     };
   }
 
+  /** Pages are of this view from now on. @throws ThroughlineError conflict when a newer call took its place */
+  async look(view: ResultView): Promise<void> {
+    this.#looks += 1;
+    const number = this.#looks;
+    const stale = (): boolean => this.#looks !== number;
+    const plain = view.sort.length === 0 && view.filter === '' && view.columns.length === 0;
+    const order = plain ? undefined : await orderOf(this.store, this.columns, view, stale);
+    if (stale()) throw overtaken();
+    this.order = order;
+  }
+
   page(from: number, count: number): RowPage {
     const page: RowPage = { from, rows: [], numbers: [], cut: [], masked: [] };
     const { order, store } = this;
@@ -73,8 +84,9 @@ export class SqlResult {
       for (let column = 0; column < width; column += 1) {
         const { text, bytes } = store.cell(row, column, cellCharactersShown);
         values.push(text);
-        if (text !== null && bytes > text.length && text.length >= cellCharactersShown - 1)
-          page.cut.push([index, column, charactersOf(store.value(row, column))]);
+        if (text === null || bytes <= text.length || text.length < cellCharactersShown - 1) continue;
+        const characters = store.value(row, column)?.toString('utf8').length ?? 0;
+        if (characters > text.length) page.cut.push([index, column, characters]);
       }
       for (const column of store.maskedIn(row))
         page.masked.push([index, column, this.rules[column] ?? 'masked']);
@@ -99,15 +111,4 @@ export class SqlResult {
     const text = value.toString('utf8');
     return { text: text.slice(from, from + count), characters: text.length };
   }
-}
-
-/** UTF-16 units of a UTF-8 text, without making it. */
-function charactersOf(value: Buffer | null): number {
-  if (value === null) return 0;
-  let count = 0;
-  for (const byte of value) {
-    // Continuation bytes add nothing; four-byte characters are two units.
-    if ((byte & 0xc0) !== 0x80) count += byte >= 0xf0 ? 2 : 1;
-  }
-  return count;
 }

@@ -4,7 +4,7 @@ import { sqlLimits } from './limits.js';
 
 /** A list of numbers that grows without making an object for each. */
 class Numbers {
-  #values = new Uint32Array(1024);
+  #values = new Uint32Array(16);
   length = 0;
 
   push(value: number): void {
@@ -48,14 +48,15 @@ export class RowStore {
   readonly #maskedColumns = new Numbers();
   readonly #fields = new RowFields();
   #contentBytes = 0;
+  #chunkBytes = 0;
 
   get rows(): number {
     return this.#chunkOf.length;
   }
 
-  /** What it takes of memory, near enough. */
+  /** What it takes of memory: chunks count as they are allocated, whatever of them is filled. */
   get bytes(): number {
-    return this.#contentBytes + this.#chunkOf.byteLength * 3 + this.#maskedRows.byteLength * 2;
+    return this.#chunkBytes + this.#chunkOf.byteLength * 3 + this.#maskedRows.byteLength * 2;
   }
 
   get contentBytes(): number {
@@ -83,8 +84,11 @@ export class RowStore {
     const length = end - start;
     let chunk = this.#chunks.at(-1);
     if (chunk === undefined || chunk.length - this.#used < length) {
-      chunk = Buffer.allocUnsafeSlow(Math.max(length, sqlLimits.chunkBytes));
+      // As large as all before: a script of thousands of small answers must not hold a full chunk for each.
+      const wanted = Math.min(Math.max(this.#chunkBytes, sqlLimits.chunkBytesMin), sqlLimits.chunkBytes);
+      chunk = Buffer.allocUnsafeSlow(Math.max(length, wanted));
       this.#chunks.push(chunk);
+      this.#chunkBytes += chunk.length;
       this.#used = 0;
     }
     chunk.set(buffer.subarray(start, end), this.#used);

@@ -1,5 +1,6 @@
 import type { ResultColumn, ResultView } from '../../contract/bridge/sql.js';
 import { ThroughlineError } from '../../contract/errors.js';
+import { comparerOf, type Key } from './compare.js';
 import { sqlLimits } from './limits.js';
 import type { RowStore } from './row-store.js';
 
@@ -25,6 +26,11 @@ export async function orderOf(
   return view.sort.length === 0 ? rows : sorted(store, columns, view, rows, stale);
 }
 
+/** What a caller is told whom a newer call has overtaken. */
+export function overtaken(): ThroughlineError {
+  return new ThroughlineError('conflict', 'a newer sort or filter took its place');
+}
+
 class Slices {
   #startedMs = performance.now();
   readonly #stale: Stale;
@@ -39,7 +45,7 @@ class Slices {
 
   async rest(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
-    if (this.#stale()) throw new ThroughlineError('conflict', 'a newer sort or filter took its place');
+    if (this.#stale()) throw overtaken();
     this.#startedMs = performance.now();
   }
 }
@@ -87,37 +93,27 @@ type Test = (value: string | null) => boolean;
 
 function testOf({ operator, value }: ResultView['columns'][number], column: ResultColumn | undefined): Test {
   const lower = value.toLowerCase();
-  const compare = comparing(column);
+  const { key, compare } = comparerOf(column);
+  const wanted = key(value);
+  // Words that sort alike (a1, a01) are not equal; numbers that are written differently (1.0, 1) are.
+  const same = (each: string): boolean =>
+    column?.kind === 'number' ? compare(key(each), wanted) === 0 : each === value;
   switch (operator) {
     case 'contains':
       return (each) => each?.toLowerCase().includes(lower) === true;
     case 'equals':
-      return (each) => each !== null && compare(each, value) === 0;
+      return (each) => each !== null && same(each);
     case 'not-equals':
-      return (each) => each !== null && compare(each, value) !== 0;
+      return (each) => each !== null && !same(each);
     case 'less':
-      return (each) => each !== null && compare(each, value) < 0;
+      return (each) => each !== null && compare(key(each), wanted) < 0;
     case 'greater':
-      return (each) => each !== null && compare(each, value) > 0;
+      return (each) => each !== null && compare(key(each), wanted) > 0;
     case 'null':
       return (each) => each === null;
     case 'not-null':
       return (each) => each !== null;
   }
-}
-
-const collator = new Intl.Collator(undefined, { numeric: true });
-
-/** Numbers by value, all else as people sort words. Values of PostgreSQL's infinite types stand at the ends. */
-function comparing(column: ResultColumn | undefined): (a: string, b: string) => number {
-  if (column?.kind !== 'number') return (a, b) => collator.compare(a, b);
-  return (a, b) => {
-    const [left, right] = [Number(a), Number(b)];
-    if (left < right) return -1;
-    if (left > right) return 1;
-    // NaN stands above all other numbers, as PostgreSQL has it; what doubles cannot tell apart goes by its digits.
-    return Number(Number.isNaN(left)) - Number(Number.isNaN(right)) || collator.compare(a, b);
-  };
 }
 
 /** A merge sort that can rest: stable, so that equal rows keep the order in which they came. */
@@ -133,25 +129,28 @@ async function sorted(
     .filter(({ column }) => column < columns.length)
     .map(({ column, descending }) => ({
       descending,
-      compare: comparing(columns[column]),
-      values: Array.from<string | null>({ length: rows.length }),
+      comparer: comparerOf(columns[column]),
+      values: Array.from<Key | null>({ length: rows.length }),
       column,
     }));
   for (let index = 0; index < rows.length; index += 1) {
     if (index % 512 === 511 && slices.due) await slices.rest();
     const row = rows[index] ?? 0;
     store.read(row);
-    for (const key of keys) key.values[index] = store.cell(row, key.column, sortedCharactersMax).text;
+    for (const { values, comparer, column } of keys) {
+      const { text: value } = store.cell(row, column, sortedCharactersMax);
+      values[index] = value === null ? null : comparer.key(value);
+    }
   }
   const before = (a: number, b: number): number => {
-    for (const { values, compare, descending } of keys) {
+    for (const { values, comparer, descending } of keys) {
       const [x, y] = [values[a] ?? null, values[b] ?? null];
       // NULLs stand last in both directions: they are what one does not look for.
       if (x === null || y === null) {
         if (x === y) continue;
         return x === null ? 1 : -1;
       }
-      const order = compare(x, y);
+      const order = comparer.compare(x, y);
       if (order !== 0) return descending ? -order : order;
     }
     return 0;
