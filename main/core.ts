@@ -139,6 +139,8 @@ export function createCore(parts: HostParts): Core {
   const useGateway = async (url: string): Promise<void> => {
     await attempt('The gateway', () => agent.call('app.useGateway', { url }));
   };
+  // Last: what it tells leads to nearly everything above.
+  agent.start();
   return {
     dispatcher,
     agent,

@@ -16,7 +16,7 @@ export const agentHostLimits = {
 
 /** The agent process as the host sees it: a forked Node process, or a utility process of Electron. */
 export interface AgentProcess {
-  /** Throws or returns quietly when the process is gone: `onExit` tells anyway. */
+  /** May throw when the process is gone: `onExit` tells anyway. */
   send(message: ToAgent): void;
   onMessage(hear: (message: unknown) => void): void;
   /** Called once, also when the process could not be started. */
@@ -31,6 +31,8 @@ export type AgentState = 'running' | 'starting' | 'stopped';
 
 export interface AgentHost {
   readonly state: AgentState;
+  /** Starts the first process. Before that nothing is told, so that whoever listens may use the host in its turn. */
+  start(): void;
   /** @throws BridgeFailure what the agent said, or `agent-stopped` */
   call(name: CallName, input: unknown): Promise<unknown>;
   /** Sends a message that has no answer; dropped while there is no agent. */
@@ -101,7 +103,7 @@ export function createAgentHost(options: AgentHostOptions): AgentHost {
       timer = setTimeout(start, delayMs);
       delayMs = Math.min(delayMs * 2, agentHostLimits.delayMsMax);
     });
-    process.send(options.start());
+    post(process, options.start());
   };
   const hear = (message: unknown): void => {
     const parsed = FromAgent.safeParse(message);
@@ -117,19 +119,25 @@ export function createAgentHost(options: AgentHostOptions): AgentHost {
     for (const { reject } of waiting.values()) reject(stoppedMeanwhile());
     waiting.clear();
   };
-  start();
   return {
     get state() {
       return state;
+    },
+    start: () => {
+      if (current === undefined && timer === undefined && closing === undefined) start();
     },
     call: (name, input) =>
       new Promise((resolve, reject) => {
         if (current === undefined) return reject(notRunning());
         const id = nextId++;
         waiting.set(id, { resolve, reject });
-        current.send({ kind: 'call', id, name, input });
+        if (post(current, { kind: 'call', id, name, input })) return;
+        waiting.delete(id);
+        reject(notRunning());
       }),
-    tell: (message) => current?.send(message),
+    tell: (message) => {
+      if (current !== undefined) post(current, message);
+    },
     close: () => {
       closing ??= new Promise((resolve) => {
         clearTimeout(timer);
@@ -144,6 +152,16 @@ export function createAgentHost(options: AgentHostOptions): AgentHost {
       return closing;
     },
   };
+}
+
+/** False when the message was not taken: the process is gone, and its exit follows. */
+function post(process: AgentProcess, message: ToAgent): boolean {
+  try {
+    process.send(message);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A process that cannot be started is one that ended at once: the same way leads on. */

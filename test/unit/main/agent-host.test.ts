@@ -67,6 +67,7 @@ function setup(fork?: () => AgentProcess) {
     onEvent: (name, payload) => heard.push({ name, payload }),
     complain: (what) => complaints.push(what),
   });
+  host.start();
   const last = (): Fake => processes.at(-1) as Fake;
   return { host, processes, last, states, heard, complaints };
 }
@@ -156,6 +157,44 @@ describe('the host of the agent process', () => {
     expect(host.state).toBe('stopped');
     vi.advanceTimersByTime(agentHostLimits.firstDelayMs);
     expect(tries).toBe(2);
+  });
+
+  it('nothing is forked or told before it is started, and starting twice starts one', () => {
+    const told: string[] = [];
+    let forks = 0;
+    const host = createAgentHost({
+      fork: () => {
+        forks += 1;
+        return fakeProcess();
+      },
+      start: () => ({ kind: 'start', version: '1', platform: 'linux' }),
+      onState: (state) => told.push(state),
+      onEvent: () => undefined,
+      complain: (what) => told.push(what),
+    });
+    expect([forks, told]).toEqual([0, []]);
+    host.start();
+    host.start();
+    expect([forks, told]).toEqual([1, ['starting']]);
+  });
+
+  it('a process that takes no message fails the call at once, and is started again when it ends', async () => {
+    const made: Fake[] = [];
+    const { host } = setup(() => {
+      const fake = fakeProcess();
+      made.push(fake);
+      return {
+        ...fake,
+        send: () => {
+          throw new Error('write EPIPE');
+        },
+      };
+    });
+    expect(await codeOf(host.call('connections.list', {}))).toBe('agent-stopped');
+    host.tell({ kind: 'preferences', exportDirectory: '', tunnels: [] });
+    made[0]?.exit();
+    vi.advanceTimersByTime(agentHostLimits.firstDelayMs);
+    expect(made).toHaveLength(2);
   });
 
   it('closing asks first, kills later, and starts nothing again', async () => {
