@@ -21,6 +21,8 @@ export const sqlLimits = {
   schemaFunctionsMax: 20_000,
   columnsMax: 2000,
   historyEntriesMax: 10_000,
+  /** Of the file; entries take half of it at most. */
+  historyBytesMax: 64 * 1024 * 1024,
   historyTextCharactersMax: 100_000,
   exportsMax: 100,
   exportTellIntervalMs: 100,

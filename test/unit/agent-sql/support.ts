@@ -1,3 +1,4 @@
+import type { SqlEngineOptions } from '../../../gateway-core/agent/sql/options.js';
 import { RowStore } from '../../../gateway-core/agent/sql/row-store.js';
 import type { ResultColumn, ResultView } from '../../../gateway-core/contract/bridge/sql.js';
 
@@ -32,4 +33,21 @@ export function column(kind: ResultColumn['kind'], name = kind as string): Resul
 
 export function view(wanted: Partial<ResultView> = {}): ResultView {
   return { sort: [], filter: '', columns: [], ...wanted };
+}
+
+/** Options of an engine that has nothing behind it; a test gives what it needs. */
+export function engineOptions(given: Partial<SqlEngineOptions> = {}): SqlEngineOptions {
+  const none = (): never => {
+    throw new Error('this test has no such thing');
+  };
+  return {
+    openStream: none,
+    detail: none,
+    emit: () => undefined,
+    exportDirectory: none,
+    history: { directory: '', seal: none, unseal: none },
+    principal: () => 'demo/anna',
+    nowMs: () => 0,
+    ...given,
+  };
 }
