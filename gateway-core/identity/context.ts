@@ -29,6 +29,8 @@ export interface IdentityContext {
   readonly nonces: Nonces;
   /** In the order of the config; the demo's is added once it runs. */
   readonly providers: ReadonlyMap<string, Provider>;
+  /** Resolves when nothing more is expected to be added, or was waited for long enough. */
+  readonly providersKnown: () => Promise<void>;
   readonly admin: BootstrapAdmin | undefined;
   /** Set only where the demo sign-in may be used at all: on a loopback gateway. */
   readonly demo: DemoSignIn | undefined;

@@ -13,6 +13,7 @@ import { DeviceGrants } from './device-grants.js';
 import { Nonces, proofAlgorithms } from './dpop.js';
 import { createHandles, type Handles } from './handles.js';
 import { cookiesFor, type Endpoint, failureOf, json, oauthError, page, type RequestInfo } from './http.js';
+import { identityLimits } from './limits.js';
 import { createLogins } from './logins.js';
 import { errorPage } from './pages.js';
 import { createProvider, type Provider } from './providers.js';
@@ -54,8 +55,11 @@ export interface Identity {
   readonly isSignInEnded: SignIns['isEnded'];
   /** Everybody who ever signed in, last seen first. */
   readonly people: SignIns['people'];
-  /** A provider that is known only later: the demo's, which starts beside the gateway. Throws `invalid-config` for a name that is taken. */
-  readonly addProvider: (settings: ProviderSettings) => void;
+  /**
+   * A provider that is known only later: the demo's, which starts beside the gateway. Who comes to sign in meanwhile
+   * waits for it. Rejects with what `coming` rejects with, and with `invalid-config` for a name that is taken.
+   */
+  readonly expectProvider: (coming: Promise<ProviderSettings>) => Promise<void>;
 }
 
 /**
@@ -81,6 +85,7 @@ export function createIdentity(options: {
       ? undefined
       : { ...config.bootstrapAdmin, provider: config.bootstrapAdmin.provider ?? config.providers[0]?.name };
   const cookies = cookiesFor(origin);
+  let expected: Promise<void> = Promise.resolve();
   const nonces = new Nonces(clock);
   const signIns = createSignIns({ state, clock, record });
   const handles = createHandles({ state, clock, record, signIns });
@@ -91,6 +96,7 @@ export function createIdentity(options: {
     cookies,
     nonces,
     providers,
+    providersKnown: () => expected,
     admin,
     demo: demoOf(options.demo, origin),
     codes: new Codes(clock),
@@ -121,8 +127,16 @@ export function createIdentity(options: {
     onSignInEnded: signIns.onEnded,
     isSignInEnded: signIns.isEnded,
     people: signIns.people,
-    addProvider,
+    expectProvider: (coming) => {
+      const added = coming.then(addProvider);
+      expected = Promise.race([added.catch(() => undefined), wait(identityLimits.providerWaitMs)]);
+      return added;
+    },
   };
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
 function createRoutes(context: IdentityContext): IdentityRoutes {
@@ -148,6 +162,7 @@ function createRoutes(context: IdentityContext): IdentityRoutes {
     if (endpoint === undefined)
       return new Response(null, { status: 405, headers: { allow: Object.keys(methods).join(', ') } });
     try {
+      if (pages.has(pathname)) await context.providersKnown();
       return await endpoint(request, info);
     } catch (error) {
       if (!(error instanceof ThroughlineError)) throw error;

@@ -1,5 +1,7 @@
 /** Bounds of the identity room. What other rooms must know too stands in contract/limits.ts. */
 export const identityLimits = {
+  /** How long a page waits for a provider that starts beside the gateway. */
+  providerWaitMs: 15_000,
   /** An authorization code lives this long and is taken once. */
   authorizationCodeTtlMs: 60_000,
   authorizationCodesMax: 10_000,

@@ -267,11 +267,11 @@ function TabHeader({
           <span className={style['hidden']}>{mark.word}</span>
         </span>
       )}
-      <button
-        type="button"
+      {/* For the mouse alone: keys have a command, and a tab may hold no second control. */}
+      <span
+        aria-hidden
         className={style['tabClose']}
-        aria-label={`Close ${title}`}
-        tabIndex={-1}
+        title="Close"
         onPointerDown={(event) => event.stopPropagation()}
         onClick={(event) => {
           event.stopPropagation();
@@ -279,7 +279,7 @@ function TabHeader({
         }}
       >
         <IconX size={13} />
-      </button>
+      </span>
     </div>
   );
 }

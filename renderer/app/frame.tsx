@@ -149,6 +149,7 @@ function Rail({
         event.preventDefault();
       }}
     >
+      <h1 className={style['hidden']}>Throughline</h1>
       {shown.map(({ id, label, icon: Sign }) => (
         <Tooltip key={id} label={label} position="right" openDelay={400}>
           <button

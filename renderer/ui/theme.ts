@@ -45,7 +45,7 @@ export const variables: CSSVariablesResolver = () => ({
   dark: {
     '--mantine-color-body': '#15181c',
     '--mantine-color-text': '#dde3ea',
-    '--mantine-color-dimmed': '#9aa5b1',
+    '--mantine-color-dimmed': '#9fa9b5',
     '--mantine-color-placeholder': '#8b96a3',
     '--mantine-color-default': '#1d2126',
     '--mantine-color-default-hover': '#272c33',
@@ -54,7 +54,7 @@ export const variables: CSSVariablesResolver = () => ({
     '--tl-raised': '#20252b',
     '--tl-rail': '#111417',
     '--tl-hover': '#272c33',
-    '--tl-chosen': '#17433c',
+    '--tl-chosen': '#163d37',
     '--tl-border': '#30363e',
     '--tl-accent': '#35c3a3',
     '--tl-good': '#6fd08c',

@@ -118,7 +118,7 @@ function placeOf(address: string): Place {
 }
 
 /** The demo's own PostgreSQL outlives its gateway on purpose (kill -9): ended here, by the pid in its own file. */
-async function removeDemoTarget(data: string): Promise<void> {
+export async function removeDemoTarget(data: string): Promise<void> {
   const beside = `${resolve(data)}.target`;
   const hash = createHash('sha256').update(beside).digest('hex').slice(0, 16);
   for (const directory of [beside, `/var/lib/throughline/demo-${hash}`]) {

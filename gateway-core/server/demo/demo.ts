@@ -55,7 +55,7 @@ export class Demo {
       startDemoIdentityProvider({ dir: this.#dataDirectory, port: 0 }),
     );
     this.#provider = starting;
-    identity.addProvider((await starting).settings);
+    await identity.expectProvider(starting.then(({ settings }) => settings));
   }
 
   /** Starts the demo's database at first use. Undefined: not the demo's connection. */

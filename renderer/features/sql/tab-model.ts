@@ -169,10 +169,20 @@ export class SqlTab {
 
   // The session
 
-  async open(): Promise<SqlSession | undefined> {
-    const { connection, autocommit, session, opening } = this.state.getState();
-    if (opening || connection === '') return undefined;
-    if (session !== undefined && session.state !== 'closed') return session;
+  open(): Promise<SqlSession | undefined> {
+    const { connection, session } = this.state.getState();
+    if (connection === '') return Promise.resolve(undefined);
+    if (session !== undefined && session.state !== 'closed') return Promise.resolve(session);
+    // Who runs something while it connects waits for the same session.
+    this.#opening ??= this.#openAnew().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+  #opening: Promise<SqlSession | undefined> | undefined;
+
+  async #openAnew(): Promise<SqlSession | undefined> {
+    const { connection, autocommit, session } = this.state.getState();
     this.state.setState({ opening: true, problem: undefined });
     try {
       const opened =

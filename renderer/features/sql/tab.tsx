@@ -22,7 +22,7 @@ export function SqlTabView({ tab: id, parameters }: TabProps) {
   const onKeyDown = useCancelKeys(tab);
   return (
     <TabContext value={tab}>
-      <section className={style['tab']} aria-label={tab.title} onKeyDownCapture={onKeyDown}>
+      <section className={style['tab']} aria-label={`SQL: ${tab.title}`} onKeyDownCapture={onKeyDown}>
         <Toolbar />
         <LineRow />
         <Banners />

@@ -20,7 +20,7 @@ export interface DemoIdentityProvider {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret: string;
-  /** All of it, ready for `identity.addProvider`. */
+  /** All of it, ready for `identity.expectProvider`. */
   readonly settings: ProviderSettings;
   close(): Promise<void>;
 }

@@ -123,14 +123,14 @@ function Export({
         />
         <Radio.Group label="Rows" value={scope} onChange={setScope}>
           <Radio
-            size="xs"
-            mt={6}
+            size="sm"
+            mt={8}
             value="all"
             label="Every row of the statement, also those that are not loaded yet"
           />
           <Radio
-            size="xs"
-            mt={6}
+            size="sm"
+            mt={8}
             value="view"
             label={`What is shown, sorted and filtered: ${model.rows.toLocaleString()} rows`}
           />

@@ -23,7 +23,7 @@ export function Footer({ shown, model }: { readonly shown: ResultTab; readonly m
       <span role="status">
         {model.viewed && <b>{model.rows.toLocaleString()} of </b>}
         {rows.toLocaleString()} {rows === 1 ? 'row' : 'rows'}
-        {running ? ', loading…' : stateWords[state]}
+        {howItEnded(state, statement)}
       </span>
       {durationMs !== undefined && <span>{durationText(durationMs)}</span>}
       <span>{bytesText(bytes)}</span>
@@ -54,6 +54,14 @@ const stateWords = {
   done: '',
   cut: ' loaded, cut: there was more',
 } as const;
+
+/** A result that was cut was cut by something. */
+function howItEnded(state: GridModel['loaded']['state'], statement: ResultTab['statement']): string {
+  if (state === 'streaming') return ', loading…';
+  if (state === 'cut' && statement.state === 'cancelled') return ' loaded, then cancelled';
+  if (state === 'cut' && statement.state === 'failed') return ' loaded, then an error';
+  return stateWords[state];
+}
 
 /** Sorting and filtering see what is loaded, and no more. */
 function ViewNote({ model }: { readonly model: GridModel }) {
