@@ -60,7 +60,7 @@ class Engine implements SqlEngine {
     this.#schemas.close();
     this.#exports.cancelAll();
     for (const session of this.#sessions.values()) session.close();
-    await Promise.resolve();
+    await Promise.all([this.#exports.settled(), this.#history.settled()]);
   }
 
   #sessionCalls() {
@@ -215,13 +215,19 @@ class Engine implements SqlEngine {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       for (const each of this.#changed) {
+        // Disposed of in the meantime: nobody asks for its results again.
+        if (this.#runs.get(each.options.run) !== each) continue;
         for (const result of each.results()) this.#results.set(result.key, { run: each, result });
         this.#options.emit('sql.run', each.view());
       }
       this.#changed.clear();
-      this.#bytesHeld = 0;
-      for (const { result } of this.#results.values()) this.#bytesHeld += result.store.bytes;
+      this.#weigh();
     }, sqlLimits.tellIntervalMs);
+  }
+
+  #weigh(): void {
+    this.#bytesHeld = 0;
+    for (const { result } of this.#results.values()) this.#bytesHeld += result.store.bytes;
   }
 
   #remember(run: Run, session: EditorSession, text: string): void {
@@ -265,6 +271,7 @@ class Engine implements SqlEngine {
     if (!run.isOver) run.giveUp();
     this.#runs.delete(name);
     for (const { key } of run.results()) this.#results.delete(key);
+    this.#weigh();
   }
 
   #session(key: string): EditorSession {

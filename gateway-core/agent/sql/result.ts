@@ -1,5 +1,11 @@
 import type { Column } from '../../codec/postgres/backend.js';
-import type { ResultColumn, ResultView, RowPage, StatementResult } from '../../contract/bridge/sql.js';
+import type {
+  ResultColumn,
+  ResultView,
+  RowPage,
+  SqlProblem,
+  StatementResult,
+} from '../../contract/bridge/sql.js';
 import { cellCharactersShown } from '../../contract/bridge/sql.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { RowStore } from './row-store.js';
@@ -7,7 +13,14 @@ import { typeKind, typeName } from './types.js';
 import { type Order, orderOf, overtaken } from './view.js';
 
 /** What takes rows in place of the store: an export that wants all of them, also those that nobody looks at. */
-export type Tap = (rows: Buffer) => void;
+export interface Tap {
+  /** A run of DataRow messages. */
+  readonly rows: (rows: Buffer) => void;
+  /** So many cells of the rows that come next are masked. */
+  readonly masked: (cells: number) => void;
+  /** No more rows come; with an error these were not all. */
+  readonly end: (problem: SqlProblem | undefined) => void;
+}
 
 /** Rule, and whether it masks every value of the column. */
 export type MarkedColumns = readonly (readonly [string, boolean] | null)[];
@@ -25,8 +38,10 @@ export class SqlResult {
   /** Number of the latest `look`: an older one that still works stops. */
   #looks = 0;
   tap: Tap | undefined;
-  /** Rows that came and were not kept. */
-  dropped = 0;
+  /** An export takes the rows that are still to come: there is no second time. */
+  claimed = false;
+  /** Rows came that were not kept. */
+  dropped = false;
 
   constructor(key: string, columns: readonly Column[], marks: MarkedColumns, rowsMax: number) {
     this.key = key;

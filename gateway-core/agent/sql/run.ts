@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { type NoticeField, noticeField, rowsOfTag } from '../../codec/postgres/backend.js';
+import { backendTypes } from '../../codec/postgres/messages.js';
 import type { SqlProblem, SqlRun, StatementResult } from '../../contract/bridge/sql.js';
 import { sqlLimits } from './limits.js';
-import { type MarkedColumns, SqlResult } from './result.js';
+import { type MarkedColumns, SqlResult, type Tap } from './result.js';
 import { offsetOfPosition, type StatementSpan } from './splitter.js';
 import type { QuerySink, WireSession } from './wire.js';
 
@@ -42,6 +43,7 @@ export class Run {
   #endedAtMs: number | undefined;
   #state: SqlRun['state'] = 'running';
   #wire: WireSession | undefined;
+  #current: Statement | undefined;
   cancelled = false;
 
   constructor(options: RunOptions) {
@@ -71,25 +73,18 @@ export class Run {
     return this.statements.flatMap(({ result }) => (result === undefined ? [] : [result]));
   }
 
-  /** Runs all statements; stops at the first that fails. Never throws: what went wrong stands in the run. */
-  async run(wire: WireSession, before: (text: string) => Promise<void>): Promise<void> {
+  /**
+   * Runs all statements; stops at the first that fails. Never throws: what went wrong stands in the run. `opens` says
+   * whether a transaction has to be opened before a statement.
+   */
+  async run(wire: WireSession, opens: (text: string) => boolean): Promise<void> {
     this.#wire = wire;
     for (const statement of this.statements) {
       if (this.#state !== 'running' || this.cancelled) {
         statement.state = this.cancelled ? 'cancelled' : 'skipped';
         continue;
       }
-      statement.state = 'running';
-      this.options.changed();
-      const startedMs = performance.now();
-      try {
-        await before(statement.text);
-        await wire.query(statement.text, this.#sink(statement));
-      } catch (cause) {
-        this.#broken(statement, cause);
-      }
-      statement.durationMs = performance.now() - startedMs;
-      this.#settle(statement);
+      await this.#runOne(wire, statement, opens(statement.text));
     }
     this.#wire = undefined;
     if (this.#state === 'running' || this.#state === 'paused')
@@ -98,20 +93,49 @@ export class Run {
     this.options.changed();
   }
 
+  async #runOne(wire: WireSession, statement: Statement, inTransaction: boolean): Promise<void> {
+    this.#current = statement;
+    statement.state = 'running';
+    this.options.changed();
+    const startedMs = performance.now();
+    try {
+      if (inTransaction) await wire.query('BEGIN', this.#sink(statement));
+      statement.tag = undefined;
+      if (errorOf(statement) === undefined) await wire.query(statement.text, this.#sink(statement));
+    } catch (cause) {
+      this.#broken(statement, cause);
+    }
+    statement.durationMs = performance.now() - startedMs;
+    this.#current = undefined;
+    this.#settle(statement);
+  }
+
   /** Rows come on until `rowsMax` of the result. */
   more(result: SqlResult, rowsMax: number): void {
     result.rowsMax = Math.max(result.rowsMax, result.store.rows + rowsMax);
     this.#resume(result);
   }
 
-  /** All rows that come from now on go to `tap`. */
-  divert(result: SqlResult, tap: SqlResult['tap']): void {
+  /** All rows that come from now on go to `tap`, which is told when there are no more. */
+  divert(result: SqlResult, tap: Tap): void {
+    if (this.#current?.result !== result) {
+      tap.end(undefined);
+      return;
+    }
     result.tap = tap;
-    if (tap !== undefined && result.state === 'paused') this.#resume(result);
+    this.#resume(result);
   }
 
-  /** A slow reader of a tap. */
-  hold(on: boolean): void {
+  /** The tap takes no more: what comes from now on is kept again, unless something is missing before it. */
+  release(result: SqlResult): void {
+    result.tap = undefined;
+    if (result.dropped && result.state === 'streaming') result.state = 'cut';
+    this.hold(result, false);
+  }
+
+  /** A slow reader of a tap. Only while its own statement runs: others pause for reasons of their own. */
+  hold(result: SqlResult, on: boolean): void {
+    if (this.#current?.result !== result) return;
     if (on) this.#wire?.pause();
     else this.#wire?.resume();
   }
@@ -156,7 +180,7 @@ export class Run {
   }
 
   firstError(): SqlProblem | undefined {
-    return this.statements.flatMap(({ problems }) => problems).find(({ kind }) => kind === 'error');
+    return this.statements.map(errorOf).find((each) => each !== undefined);
   }
 
   #resume(result: SqlResult): void {
@@ -197,11 +221,12 @@ export class Run {
   #rows(result: SqlResult | undefined, buffer: Uint8Array, start: number, end: number): void {
     if (result === undefined) return;
     if (result.tap !== undefined) {
-      result.tap(Buffer.from(buffer.subarray(start, end)));
+      result.dropped = true;
+      result.tap.rows(Buffer.from(buffer.subarray(start, end)));
       return;
     }
     if (result.state === 'cut') {
-      result.dropped += 1;
+      result.dropped = true;
       return;
     }
     result.store.add(buffer, start, end);
@@ -209,7 +234,8 @@ export class Run {
       result.store.rows >= result.rowsMax ||
       result.store.bytes >= sqlLimits.resultBytesMax ||
       this.options.bytesHeld() >= sqlLimits.allBytesMax;
-    if (full && !this.cancelled && result.state === 'streaming') {
+    if (full && this.cancelled) result.state = 'cut';
+    else if (full && result.state === 'streaming') {
       result.state = 'paused';
       this.#state = 'paused';
       this.#wire?.pause();
@@ -217,16 +243,15 @@ export class Run {
     this.options.changed();
   }
 
+  /** One line is one row of one text column. */
   #copied(result: SqlResult, bytes: Uint8Array): void {
-    // One line is one row of one text column.
     const text = bytes.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes;
-    const row = Buffer.alloc(6 + text.length);
-    row.writeInt16BE(1, 0);
-    row.writeInt32BE(text.length, 2);
-    row.set(text, 6);
-    if (result.store.rows < result.rowsMax) result.store.addRow(row, 0, row.length);
-    else result.state = 'cut';
-    this.options.changed();
+    const row = Buffer.alloc(11 + text.length, backendTypes.dataRow);
+    row.writeInt32BE(10 + text.length, 1);
+    row.writeInt16BE(1, 5);
+    row.writeInt32BE(text.length, 7);
+    row.set(text, 11);
+    this.#rows(result, row, 0, row.length);
   }
 
   #problem(statement: Statement, fields: readonly NoticeField[], kind: SqlProblem['kind']): void {
@@ -240,8 +265,7 @@ export class Run {
   }
 
   #broken(statement: Statement, cause: unknown): void {
-    statement.state = 'failed';
-    if (statement.problems.some(({ kind }) => kind === 'error')) return;
+    if (errorOf(statement) !== undefined) return;
     statement.problems.push({
       kind: 'error',
       severity: 'FATAL',
@@ -251,17 +275,26 @@ export class Run {
   }
 
   #settle(statement: Statement): void {
-    const error = statement.problems.find(({ kind }) => kind === 'error');
-    if (error !== undefined) {
-      statement.state = error.code === '57014' ? 'cancelled' : 'failed';
-      this.#state = statement.state === 'cancelled' ? 'cancelled' : 'failed';
-    } else statement.state = 'done';
+    const error = errorOf(statement);
+    if (error === undefined) statement.state = 'done';
+    else {
+      // The same code also says that a timeout or somebody else ended it, and that COPY got no data.
+      statement.state = this.cancelled && error.code === '57014' ? 'cancelled' : 'failed';
+      this.#state = statement.state;
+    }
     const { result } = statement;
     if (result !== undefined && (result.state === 'streaming' || result.state === 'paused'))
-      result.state = error === undefined && result.dropped === 0 ? 'done' : 'cut';
+      result.state = error === undefined && !result.dropped ? 'done' : 'cut';
+    result?.tap?.end(error);
+    // Its last rows may have paused what is over now.
     if (this.#state === 'paused') this.#state = 'running';
+    this.#wire?.resume();
     this.options.changed();
   }
+}
+
+function errorOf({ problems }: Statement): SqlProblem | undefined {
+  return problems.find(({ kind }) => kind === 'error');
 }
 
 const copyColumn = {
@@ -275,7 +308,9 @@ const copyColumn = {
 } as const;
 
 function markCells(result: SqlResult | undefined, cells: readonly number[]): void {
-  if (result === undefined || result.tap !== undefined || result.state === 'cut') return;
+  if (result === undefined) return;
+  if (result.tap !== undefined) return result.tap.masked(cells.length / 2);
+  if (result.state === 'cut') return;
   for (let at = 0; at + 1 < cells.length; at += 2) result.store.mark(cells[at] ?? 0, cells[at + 1] ?? 0);
 }
 

@@ -23,8 +23,10 @@ const objectsQuery = `select n.nspname, c.relname, c.relkind, case when c.reltup
 
 const functionsQuery = `select n.nspname, p.proname, pg_catalog.pg_get_function_arguments(p.oid), coalesce(pg_catalog.pg_get_function_result(p.oid), '')
   from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
- where p.prokind in ('f','a','w','p') and p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
-   and p.proname !~ '^(pg_stat_get|pg_logical|binary_upgrade|_)' and p.proname !~ '(in|out|recv|send|sel|joinsel|_support|handler)$'
+ where p.prokind in ('f','a','w','p') and p.prorettype <> all ('{trigger,event_trigger}'::pg_catalog.regtype[])
+   and n.nspname <> 'information_schema' and (n.nspname <> 'pg_catalog' or (
+     p.proname !~ '^(pg_stat_get|pg_logical|binary_upgrade|_)' and p.proname !~ '(recv|send)$'
+     and not (p.proargtypes::pg_catalog.oid[] || p.prorettype) && '{internal,cstring}'::pg_catalog.regtype[]::pg_catalog.oid[]))
  order by n.nspname = 'pg_catalog', 1, 2 limit ${sqlLimits.schemaFunctionsMax}`;
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
@@ -70,11 +72,13 @@ export class Schemas {
       held.columns.clear();
       held.schema = undefined;
     }
-    held.schema ??= this.#read(connection).catch((error: unknown) => {
-      held.schema = undefined;
-      throw error;
+    if (held.schema !== undefined) return held.schema;
+    const asked = this.#read(connection);
+    held.schema = asked;
+    asked.catch(() => {
+      if (held.schema === asked) held.schema = undefined;
     });
-    return held.schema;
+    return asked;
   }
 
   columns(connection: string, schema: string, name: string): Promise<SchemaColumn[]> {
@@ -84,7 +88,9 @@ export class Schemas {
     if (known !== undefined) return known;
     const asked = this.#columns(connection, schema, name);
     held.columns.set(key, asked);
-    asked.catch(() => held.columns.delete(key));
+    asked.catch(() => {
+      if (held.columns.get(key) === asked) held.columns.delete(key);
+    });
     return asked;
   }
 
@@ -113,14 +119,11 @@ export class Schemas {
   async #read(connection: string): Promise<Schema> {
     const objects = await this.#ask(connection, objectsQuery);
     const functions = await this.#ask(connection, functionsQuery);
-    const [path] = await this.#ask(
-      connection,
-      "select pg_catalog.array_to_string(pg_catalog.current_schemas(false), ',')",
-    );
+    const path = await this.#ask(connection, 'select pg_catalog.unnest(pg_catalog.current_schemas(false))');
     return {
       connection,
       readAt: new Date(this.#options.nowMs()).toISOString(),
-      searchPath: (path?.[0] ?? 'public').split(',').filter((each) => each !== ''),
+      searchPath: path.map(([schema]) => schema ?? ''),
       objects: objects.slice(0, sqlLimits.schemaObjectsMax).map(objectOf),
       functions: functions.map(functionOf),
       cut: objects.length > sqlLimits.schemaObjectsMax || functions.length >= sqlLimits.schemaFunctionsMax,
@@ -147,13 +150,19 @@ export class Schemas {
     const held = this.#of(connection);
     const asked = held.last.then(async () => {
       clearTimeout(held.timer);
-      held.wire ??= this.#connect(connection, held);
-      const wire = await held.wire;
+      const opening = (held.wire ??= this.#connect(connection, held));
+      const wire = await opening;
+      // A session that is over is not asked again. INVARIANT: what is held is closed by its timer or by its end.
+      const forget = (): void => {
+        if (held.wire === opening) held.wire = undefined;
+      };
+      wire.onEnd = forget;
+      if (this.#held.get(connection) !== held) wire.close();
       try {
         return await askOf(wire, text);
       } finally {
         held.timer = setTimeout(() => {
-          held.wire = undefined;
+          forget();
           wire.close();
         }, idleMs);
         held.timer.unref();
@@ -167,14 +176,10 @@ export class Schemas {
     try {
       const detail = await this.#options.detail(connection);
       const stream = await this.#options.openStream(connection);
-      const wire = await WireSession.open(stream, {
+      return await WireSession.open(stream, {
         user: detail.user ?? 'throughline',
         database: detail.database ?? connection,
       });
-      wire.onEnd = () => {
-        held.wire = undefined;
-      };
-      return wire;
     } catch (error) {
       held.wire = undefined;
       throw error;

@@ -1,17 +1,14 @@
 import { finished } from 'node:stream/promises';
-import { noticeField } from '../../codec/postgres/backend.js';
+import type { NoticeField } from '../../codec/postgres/backend.js';
 import type { BridgeError } from '../../contract/bridge/app.js';
 import type { SqlSession } from '../../contract/bridge/sql.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import type { SqlEngineOptions } from './options.js';
 import type { Run } from './run.js';
-import { type QuerySink, WireSession } from './wire.js';
+import { needsTransaction } from './transaction.js';
+import { type QuerySink, said, WireSession } from './wire.js';
 
 const transactions = { I: 'idle', T: 'open', E: 'failed' } as const;
-
-/** Statements that begin or end a transaction themselves: nothing has to be opened for them. */
-const ownTransaction =
-  /^\s*(begin|start|commit|end|rollback|abort|savepoint|release|prepare\s+transaction|vacuum|create\s+database|drop\s+database|alter\s+system)\b/i;
 
 /** One SQL session of the editor. It has the same key over reconnects: the tab stays the tab. */
 export class EditorSession {
@@ -24,6 +21,7 @@ export class EditorSession {
   #problem: BridgeError | undefined;
   #run: Run | undefined;
   #transactionSince: number | undefined;
+  #connecting: Promise<void> | undefined;
   #closed = false;
 
   constructor(key: string, connection: string, autocommit: boolean, options: SqlEngineOptions) {
@@ -42,7 +40,7 @@ export class EditorSession {
       key: this.key,
       connection: this.connection,
       state: this.#state,
-      transaction: wire === undefined ? 'idle' : transactions[wire.status],
+      transaction: wire === undefined || wire.ended ? 'idle' : transactions[wire.status],
       autocommit: this.autocommit,
       ...(session === undefined ? {} : { session }),
       ...(version === undefined ? {} : { serverVersion: version }),
@@ -53,8 +51,15 @@ export class EditorSession {
   }
 
   /** @throws ThroughlineError */
-  async connect(): Promise<void> {
-    if (this.#wire !== undefined && !this.#wire.ended) return;
+  connect(): Promise<void> {
+    if (this.#wire !== undefined && !this.#wire.ended) return Promise.resolve();
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<void> {
     this.#state = 'connecting';
     this.#problem = undefined;
     this.tell();
@@ -65,17 +70,26 @@ export class EditorSession {
         user: detail.user ?? 'throughline',
         database: detail.database ?? this.connection,
       });
-      if (this.#closed) return wire.close();
-      this.#wire = wire;
-      wire.onEnd = (fatal) => this.#ended(wire, fatal === undefined ? undefined : noticeField(fatal, 'M'));
-      this.#state = 'ready';
-      this.tell();
+      this.#opened(wire);
     } catch (cause) {
       this.#state = 'closed';
-      this.#problem = problemOf(cause);
+      this.#problem ??= problemOf(cause);
       this.tell();
       throw cause;
     }
+  }
+
+  /** @throws ThroughlineError when nobody wants it any more: closed or signed out in the meantime */
+  #opened(wire: WireSession): void {
+    const problem = this.#problem;
+    if (this.#closed || problem !== undefined) {
+      wire.close();
+      throw new ThroughlineError('target-refused', problem?.message ?? 'this session was closed');
+    }
+    this.#wire = wire;
+    wire.onEnd = (fatal) => this.#ended(wire, fatal);
+    this.#state = 'ready';
+    this.tell();
   }
 
   /** Runs everything in order. @throws ThroughlineError conflict while something else runs, target-refused when closed */
@@ -85,7 +99,7 @@ export class EditorSession {
     this.#state = 'running';
     this.tell();
     void run
-      .run(wire, (text) => this.#open(wire, text))
+      .run(wire, (text) => this.#opens(wire, text))
       .finally(() => {
         this.#afterQuery(wire);
       });
@@ -97,6 +111,7 @@ export class EditorSession {
     this.#state = 'running';
     this.tell();
     try {
+      if (this.#opens(wire, text)) await askOf(wire, 'BEGIN');
       return await askOf(wire, text);
     } finally {
       this.#afterQuery(wire);
@@ -104,7 +119,7 @@ export class EditorSession {
   }
 
   async cancel(): Promise<void> {
-    this.#run?.giveUp();
+    if (this.#run?.isOver === false) this.#run.giveUp();
     const request = this.#wire?.cancelRequest();
     if (this.#state !== 'running' || request === undefined) return;
     const stream = await this.#options.openStream(this.connection);
@@ -144,9 +159,8 @@ export class EditorSession {
   }
 
   /** Without autocommit the first statement opens the transaction. */
-  async #open(wire: WireSession, text: string): Promise<void> {
-    if (this.autocommit || wire.status !== 'I' || ownTransaction.test(text)) return;
-    await askOf(wire, 'BEGIN');
+  #opens(wire: WireSession, text: string): boolean {
+    return !this.autocommit && wire.status === 'I' && needsTransaction(text);
   }
 
   #afterQuery(wire: WireSession): void {
@@ -157,14 +171,15 @@ export class EditorSession {
     this.tell();
   }
 
-  #ended(wire: WireSession, message: string | undefined): void {
+  #ended(wire: WireSession, fatal: readonly NoticeField[] | undefined): void {
     if (wire !== this.#wire) return;
     this.#state = 'closed';
     this.#transactionSince = undefined;
+    const reason = fatal === undefined ? undefined : said(fatal);
     this.#problem ??= {
       code: 'session-ended',
-      message: message ?? 'the connection to the gateway was lost',
-      action: 'connect again; rows on the screen stay',
+      message: reason?.message ?? 'the connection to the gateway was lost',
+      action: reason?.action ?? 'connect again; rows on the screen stay',
     };
     this.tell();
   }
@@ -173,8 +188,7 @@ export class EditorSession {
 /** One query whose rows are wanted as text. @throws ThroughlineError target-refused */
 export async function askOf(wire: WireSession, text: string): Promise<(string | null)[][]> {
   const rows: (string | null)[][] = [];
-  let failure: string | undefined;
-  let hint: string | undefined;
+  let failure: ReturnType<typeof said> | undefined;
   const ignore = (): void => undefined;
   const sink: QuerySink = {
     columns: ignore,
@@ -182,19 +196,15 @@ export async function askOf(wire: WireSession, text: string): Promise<(string | 
     copied: ignore,
     complete: ignore,
     failed: (fields) => {
-      failure = noticeField(fields, 'M') ?? 'the statement failed';
-      hint = noticeField(fields, 'H');
+      failure = said(fields);
     },
     noticed: ignore,
     marked: ignore,
   };
   await wire.query(text, sink);
   if (failure === undefined) return rows;
-  throw new ThroughlineError(
-    'target-refused',
-    failure.replace(/^throughline: /, ''),
-    hint === undefined ? {} : { action: hint },
-  );
+  const { message, action } = failure;
+  throw new ThroughlineError('target-refused', message, action === undefined ? {} : { action });
 }
 
 function readRows(buffer: Uint8Array, start: number, end: number, rows: (string | null)[][]): void {

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import {
   type Column,
   type NoticeField,
+  noticeField,
   readAuthentication,
   readBackendKeyData,
   readCommandComplete,
@@ -106,11 +107,13 @@ export class WireSession {
   /** Resolves at ReadyForQuery, also after an error of the statement. @throws ThroughlineError when the session ends */
   async query(text: string, sink: QuerySink): Promise<void> {
     if (this.#sink !== undefined) throw new Error('a query is running already');
+    // Before anybody waits: text that cannot be sent throws.
+    this.#writer.begin(frontendTypes.query).text(text).end();
+    const message = this.#writer.take();
     this.#sink = sink;
     const ready = this.#untilReady();
     try {
-      this.#writer.begin(frontendTypes.query).text(text).end();
-      this.#stream.write(this.#writer.take());
+      this.#stream.write(message);
       await ready;
     } finally {
       this.#sink = undefined;
@@ -254,7 +257,8 @@ export class WireSession {
   #report(isError: boolean): boolean {
     const read = readNoticeFields(this.#framer);
     if (read.kind === 'malformed') return false;
-    const severity = read.fields.find(({ code }) => code === 'V' || code === 'S')?.value;
+    // V is never translated; S may be.
+    const severity = noticeField(read.fields, 'V') ?? noticeField(read.fields, 'S');
     if (isError && (severity === 'FATAL' || severity === 'PANIC' || this.#sink === undefined))
       this.#fatal = read.fields;
     if (isError) this.#sink?.failed(read.fields);
@@ -277,11 +281,19 @@ function lost(): ThroughlineError {
   });
 }
 
+/** What an error says to a person: without the gateway's prefix, with its hint as what to do. */
+export function said(fields: readonly NoticeField[]): {
+  readonly message: string;
+  readonly action: string | undefined;
+} {
+  const message = noticeField(fields, 'M') ?? 'the server gave no reason';
+  return { message: message.replace(/^throughline: /, ''), action: noticeField(fields, 'H') };
+}
+
 function refused(fields: readonly NoticeField[]): ThroughlineError {
-  const text = (code: string) => fields.find((field) => field.code === code)?.value;
-  const hint = text('H');
-  return new ThroughlineError('target-refused', text('M') ?? 'the session was refused', {
-    ...(hint === undefined ? {} : { action: hint }),
-    fields: { sqlState: text('C') ?? '' },
+  const { message, action } = said(fields);
+  return new ThroughlineError('target-refused', message, {
+    ...(action === undefined ? {} : { action }),
+    fields: { sqlState: noticeField(fields, 'C') ?? '' },
   });
 }
