@@ -47,7 +47,8 @@ export function App() {
 function Screen(): ReactNode {
   const link = useKnown((known) => known.link);
   const app = useKnown((known) => known.app);
-  if (link === 'refused') return <KeyRefused />;
+  // A window of an app that has ended keeps what was typed in it; one that never had a key has nothing to show.
+  if (link === 'refused' && app?.signIn.state !== 'signed-in') return <KeyRefused />;
   if (app === undefined) return link === 'lost' ? <HostGone /> : null;
   if (app.signIn.state !== 'signed-in') return <Welcome app={app} />;
   if (app.signIn.noticeUnread && app.gateway?.notice !== undefined)

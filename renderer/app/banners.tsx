@@ -14,8 +14,16 @@ export function Banners({ app }: { readonly app: AppState }) {
   if (link === 'lost') {
     return (
       <Banner>
-        The app’s process has ended. Start it again with <code>npm start</code>: this window connects by
-        itself, and unsaved text is kept in it until then.
+        The app’s process has ended. Start it again with <code>npm start</code>: its new window has your tabs
+        and their text.
+      </Banner>
+    );
+  }
+  if (link === 'refused') {
+    return (
+      <Banner>
+        The app was started again and has a new window, with your tabs and their text. This one has no key to
+        it: copy from here what is missing there, then close it.
       </Banner>
     );
   }

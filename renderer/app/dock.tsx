@@ -83,6 +83,8 @@ export function Dock({
       disableFloatingGroups
       onReady={({ api: dock }) => {
         api.current = dock;
+        // Restored tabs may need the workbench as soon as they are there.
+        onReady();
         restore(dock, layout, kinds.current);
         dock.onDidLayoutChange(onChange);
         dock.onDidRemovePanel(({ id }) => {
@@ -92,7 +94,6 @@ export function Dock({
             return { states: left };
           });
         });
-        onReady();
       }}
     />
   );

@@ -77,9 +77,9 @@ function Workbench({
     };
   }, []);
 
-  useEffect(() => {
+  const register = () => {
     const handle = dock.current;
-    if (!ready || handle === null) return;
+    if (handle === null) throw new Error('the dock tells that it is ready once it is there');
     const shell = { id: 'app', commands: commandsOf(handle, () => setHidden((before) => !before)) };
     registerWorkbench(
       {
@@ -98,7 +98,8 @@ function Workbench({
       },
       [shell, ...features],
     );
-  }, [ready]);
+    setReady(true);
+  };
 
   const Sidebar = section?.sidebar;
   return (
@@ -116,7 +117,7 @@ function Workbench({
             ref={dock}
             layout={workspace?.layout}
             features={features}
-            onReady={() => setReady(true)}
+            onReady={register}
             onChange={() => changed.current()}
           />
         </main>

@@ -266,10 +266,12 @@ export class Run {
 
   #broken(statement: Statement, cause: unknown): void {
     if (errorOf(statement) !== undefined) return;
+    const lost = this.#wire?.ended === true;
     statement.problems.push({
       kind: 'error',
-      severity: 'FATAL',
-      code: '08006',
+      severity: lost ? 'FATAL' : 'ERROR',
+      // Connection failure; else it is the text itself that cannot be sent: character not in repertoire.
+      code: lost ? '08006' : '22021',
       message: cause instanceof Error ? cause.message : 'the session ended',
     });
   }
@@ -327,12 +329,14 @@ function problemOf(
   const message = field('M') ?? 'no message';
   const detail = field('D');
   const hint = field('H');
-  const denied = kind === 'error' && message.startsWith('throughline: ');
+  const byGateway = kind === 'error' && message.startsWith('throughline: ');
+  // insufficient_privilege: what the gateway cannot read is an error like any other.
+  const denied = byGateway && field('C') === '42501';
   return {
     kind,
     severity: field('V') ?? field('S') ?? 'ERROR',
     code: field('C') ?? '',
-    message: denied ? message.slice('throughline: '.length) : message,
+    message: byGateway ? message.slice('throughline: '.length) : message,
     ...(detail === undefined ? {} : { detail }),
     ...(hint === undefined ? {} : { hint }),
     ...(position > 0 ? { offset: statement.span.offset + offsetOfPosition(statement.text, position) } : {}),

@@ -63,8 +63,8 @@ export function registerLanguage(): void {
       ['[', ']'],
     ],
     autoClosingPairs: [
-      { open: '(', close: ')' },
-      { open: '[', close: ']' },
+      { open: '(', close: ')', notIn: ['string', 'comment'] },
+      { open: '[', close: ']', notIn: ['string', 'comment'] },
       { open: "'", close: "'", notIn: ['string', 'comment'] },
       { open: '"', close: '"', notIn: ['string', 'comment'] },
     ],

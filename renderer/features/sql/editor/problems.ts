@@ -146,7 +146,10 @@ export class Problems {
 
 function linesOf({ message, detail, hint, code, denied }: SqlProblem): string[] {
   const lines = [`${sentence(message)} ${code === '' ? '' : `(${code})`}`.trim()];
-  if (denied !== undefined) lines.push(`Policy ${denied.policy}. ${sentence(denied.action)}`);
+  if (denied !== undefined)
+    lines.push(
+      `${denied.policy === '' ? 'No policy allows it' : `Policy ${denied.policy}`}. ${sentence(denied.action)}`,
+    );
   if (detail !== undefined) lines.push(sentence(detail));
   if (hint !== undefined) lines.push(`Hint: ${sentence(hint)}`);
   return lines;

@@ -154,10 +154,16 @@ function Problem({ problem, show }: { readonly problem: SqlProblem; readonly sho
       </p>
       {denied !== undefined && (
         <p>
-          Policy{' '}
-          <b>
-            <VisibleText text={denied.policy} />
-          </b>
+          {denied.policy === '' ? (
+            'No policy allows it'
+          ) : (
+            <>
+              Policy{' '}
+              <b>
+                <VisibleText text={denied.policy} />
+              </b>
+            </>
+          )}
           . <VisibleText text={sentence(denied.action)} />
         </p>
       )}
