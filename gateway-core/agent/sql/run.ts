@@ -80,17 +80,20 @@ export class Run {
   async run(wire: WireSession, opens: (text: string) => boolean): Promise<void> {
     this.#wire = wire;
     for (const statement of this.statements) {
-      if (this.#state !== 'running' || this.cancelled) {
-        statement.state = this.cancelled ? 'cancelled' : 'skipped';
-        continue;
-      }
+      if (this.#state !== 'running' || this.cancelled) break;
       await this.#runOne(wire, statement, opens(statement.text));
     }
     this.#wire = undefined;
+    this.#leaveRest();
     if (this.#state === 'running' || this.#state === 'paused')
       this.#state = this.cancelled ? 'cancelled' : 'done';
     this.#endedAtMs = this.options.nowMs();
     this.options.changed();
+  }
+
+  #leaveRest(): void {
+    for (const statement of this.statements)
+      if (statement.state === 'waiting') statement.state = this.cancelled ? 'cancelled' : 'skipped';
   }
 
   async #runOne(wire: WireSession, statement: Statement, inTransaction: boolean): Promise<void> {
@@ -283,6 +286,7 @@ export class Run {
       // The same code also says that a timeout or somebody else ended it, and that COPY got no data.
       statement.state = this.cancelled && error.code === '57014' ? 'cancelled' : 'failed';
       this.#state = statement.state;
+      this.#leaveRest();
     }
     const { result } = statement;
     if (result !== undefined && (result.state === 'streaming' || result.state === 'paused'))
