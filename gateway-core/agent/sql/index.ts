@@ -56,11 +56,12 @@ class Engine implements SqlEngine {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
     this.#schemas.close();
     this.#exports.cancelAll();
     for (const session of this.#sessions.values()) session.close();
-    await Promise.all([this.#exports.settled(), this.#history.settled()]);
+    await Promise.all([this.#exports.settled(), ...[...this.#runs.values()].map(({ ended }) => ended)]);
+    clearTimeout(this.#timer);
+    await this.#history.settled();
   }
 
   #sessionCalls() {
@@ -250,12 +251,7 @@ class Engine implements SqlEngine {
       };
     };
     this.#history.put(entry());
-    const look = setInterval(() => {
-      if (!run.isOver) return;
-      clearInterval(look);
-      this.#history.put(entry());
-    }, 100);
-    look.unref();
+    void run.ended.then(() => this.#history.put(entry()));
   }
 
   #forgetOldest(): void {

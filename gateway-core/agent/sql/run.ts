@@ -45,6 +45,11 @@ export class Run {
   #wire: WireSession | undefined;
   #current: Statement | undefined;
   cancelled = false;
+  #over: () => void = () => undefined;
+  /** Resolves when the run is over, however that came. */
+  readonly ended = new Promise<void>((resolve) => {
+    this.#over = resolve;
+  });
 
   constructor(options: RunOptions) {
     this.options = options;
@@ -89,6 +94,7 @@ export class Run {
       this.#state = this.cancelled ? 'cancelled' : 'done';
     this.#endedAtMs = this.options.nowMs();
     this.options.changed();
+    this.#over();
   }
 
   #leaveRest(): void {

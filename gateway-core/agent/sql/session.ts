@@ -131,15 +131,20 @@ export class EditorSession {
 
   close(): void {
     this.#closed = true;
-    this.#run?.giveUp();
-    this.#wire?.close();
+    this.#leave();
   }
 
   /** Ends it with a reason that the tab shows. */
   end(problem: BridgeError): void {
     this.#problem = problem;
+    this.#leave();
+  }
+
+  /** Says goodbye; from the middle of a statement the goodbye would wait for its end, so there it just goes. */
+  #leave(): void {
     this.#run?.giveUp();
-    this.#wire?.close();
+    if (this.#state === 'running') this.#wire?.destroy();
+    else this.#wire?.close();
   }
 
   tell(): void {

@@ -387,6 +387,23 @@ describe('a run that is disposed of', () => {
   });
 });
 
+describe('closing the app', () => {
+  it('ends what runs, and the history knows how each run ended', async () => {
+    const { run, finished, engine, call, target } = await editor((sql, talk) => {
+      if (sql === 'select 1') done(talk);
+    });
+    await finished('select 1');
+    await run('select pg_sleep(1000)');
+    await engine.close();
+    await vi.waitFor(() => expect(target.streams[0]?.destroyed).toBe(true));
+    const entries = await call['history.list']({ text: '', count: 10 });
+    expect(entries.map(({ text, state }) => [text, state])).toEqual([
+      ['select pg_sleep(1000)', 'error'],
+      ['select 1', 'ok'],
+    ]);
+  });
+});
+
 describe('the schema', () => {
   it('has a name for each schema of the search path, whatever is in the name', async () => {
     const { call } = await editor((sql, talk) =>

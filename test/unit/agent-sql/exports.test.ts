@@ -176,9 +176,10 @@ describe('an export', () => {
     expect(new Set(exports.list().map(({ path }) => path)).size).toBe(2);
   });
 
-  it('takes no name that leads out of its folder or hides', () => {
+  it('takes no name that leads out of its folder or hides', async () => {
     const result = resultOf([]);
-    const { begin } = start({ result });
+    const { begin, ended } = start({ result });
+    await ended();
     for (const name of [
       '../x',
       '..',

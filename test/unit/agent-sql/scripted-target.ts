@@ -105,6 +105,7 @@ export interface ScriptedTarget {
   readonly openStream: () => Promise<Duplex>;
   /** Every query that came, of all sessions. */
   readonly queries: string[];
+  /** The engine's ends. */
   readonly streams: Duplex[];
   cancels: number;
   /** CopyFail's messages. */
@@ -120,7 +121,7 @@ export function scriptedTarget(answer: (sql: string, talk: Talk) => void): Scrip
     copyFailures: [],
     openStream: () => {
       const [near, far] = duplexPair();
-      target.streams.push(far);
+      target.streams.push(near);
       const talk = new Talk(far);
       let started = false;
       let waiting = Buffer.alloc(0);
