@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import ElectronStore from 'electron-store';
 import { privateDirectory } from '../gateway-core/agent/client/private-files.js';
 import { storeFile } from './settings/conf-file.js';
-import { runElectronHost } from './window/run.js';
+import { runElectronHost, tellFailedStart } from './window/run.js';
 
 // This file is bundled to out/desktop/electron.mjs; the other parts of the app stand around that.
 const bundles = dirname(fileURLToPath(import.meta.url));
@@ -19,7 +19,4 @@ runElectronHost({
     const options = { cwd: directory, name, configFileMode: 0o600, accessPropertiesByDotNotation: false };
     return storeFile(() => new ElectronStore(options), join(directory, `${name}.json`));
   },
-}).catch((error: unknown) => {
-  process.stderr.write(`throughline: ${error instanceof Error ? error.message : 'it did not start'}\n`);
-  process.exit(1);
-});
+}).catch(tellFailedStart);

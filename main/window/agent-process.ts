@@ -26,7 +26,7 @@ export function forkUtility(program: string): AgentProcess {
     // SIGTERM: the agent ends its tunnels in order.
     end: () => void child.kill(),
     kill: () => {
-      if (child.pid !== undefined) process.kill(child.pid, 'SIGKILL');
+      if (!gone && child.pid !== undefined) process.kill(child.pid, 'SIGKILL');
     },
   };
 }

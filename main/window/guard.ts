@@ -27,12 +27,13 @@ export function guardContents(contents: WebContents, openExternal: (url: string)
 
 /** What the page may ask of the browser around it: nearly nothing; and nothing is fetched from anywhere else. */
 export function guardSession(session: Session, packaged: boolean): void {
-  session.setPermissionRequestHandler((_contents, permission, decide) => {
-    decide(permissionsAllowed.has(permission));
+  // An origin that is opaque is told as an empty one, which is not the app's.
+  const allowed = (permission: string, asker: string): boolean =>
+    permissionsAllowed.has(permission) && isAppUrl(asker);
+  session.setPermissionRequestHandler((_contents, permission, decide, { requestingUrl }) => {
+    decide(allowed(permission, requestingUrl));
   });
-  session.setPermissionCheckHandler((_contents, permission, origin) => {
-    return permissionsAllowed.has(permission) && (origin === '' || isAppUrl(origin));
-  });
+  session.setPermissionCheckHandler((_contents, permission, origin) => allowed(permission, origin));
   session.setDevicePermissionHandler(() => false);
   session.on('will-download', (event) => event.preventDefault());
   session.webRequest.onBeforeRequest((details, decide) => {

@@ -2,12 +2,12 @@ import { BrowserWindow, dialog, nativeTheme, screen } from 'electron';
 import type { PreferencesFile } from '../settings/preferences.js';
 import { windowOptions } from './options.js';
 import { appOrigin } from './protocol.js';
-import { fittingState, watchState } from './window-state.js';
+import { fittingState, type WindowState, watchState } from './window-state.js';
 
 export interface MainWindow {
   /** Makes the window if there is none, and brings it to the front. */
   readonly show: () => void;
-  /** From now on closing closes; until then it hides. */
+  /** From now on closing closes, and nothing shows it again; until then closing hides it. */
   readonly letGo: () => void;
 }
 
@@ -17,7 +17,7 @@ export interface MainWindowOptions {
   readonly packaged: boolean;
   /** Where its place is kept. */
   readonly state: PreferencesFile;
-  /** It was hidden for the first time in this run. */
+  /** Somebody closed it, so it was hidden. */
   readonly hidden: () => void;
   readonly quit: () => void;
   readonly complain: (what: string) => void;
@@ -27,7 +27,6 @@ export interface MainWindowOptions {
 export function mainWindow(options: MainWindowOptions): MainWindow {
   let window: BrowserWindow | undefined;
   let keeping = true;
-  let hiddenBefore = false;
   const make = (): BrowserWindow => {
     const displays = screen.getAllDisplays().map(({ workArea }) => workArea);
     const state = fittingState(kept(options), displays);
@@ -35,14 +34,13 @@ export function mainWindow(options: MainWindowOptions): MainWindow {
       windowOptions({ ...options, state, dark: nativeTheme.shouldUseDarkColors }),
     );
     if (state.maximized) made.maximize();
-    watchState(made, (next) => options.state.write({ ...next }));
+    watchState(made, (next) => keep(options, next));
     made.once('ready-to-show', () => made.show());
     made.on('close', (event) => {
       if (!keeping) return;
       event.preventDefault();
       made.hide();
-      if (!hiddenBefore) options.hidden();
-      hiddenBefore = true;
+      options.hidden();
     });
     made.once('closed', () => {
       window = undefined;
@@ -53,6 +51,7 @@ export function mainWindow(options: MainWindowOptions): MainWindow {
   };
   return {
     show: () => {
+      if (!keeping) return;
       if (window === undefined) {
         window = make();
         return;
@@ -67,11 +66,27 @@ export function mainWindow(options: MainWindowOptions): MainWindow {
   };
 }
 
-function kept({ state }: MainWindowOptions): unknown {
+/** A file that cannot be read is put aside: it could never be written again. */
+function kept({ state, complain }: MainWindowOptions): unknown {
   try {
     return state.read();
   } catch {
-    return undefined;
+    complain("the window's place could not be read");
+  }
+  try {
+    state.setAside();
+  } catch {
+    // Writing will fail, too, and be told.
+  }
+  return undefined;
+}
+
+/** Where a window stands is worth no failure: a full disk must not keep it from closing. */
+function keep({ state, complain }: MainWindowOptions, next: WindowState): void {
+  try {
+    state.write({ ...next });
+  } catch {
+    complain("the window's place could not be kept");
   }
 }
 

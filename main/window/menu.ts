@@ -3,8 +3,7 @@ import type { TunnelView } from '../../gateway-core/contract/bridge/work.js';
 
 type Item = MenuItemConstructorOptions;
 
-export interface MenuActions {
-  readonly show: () => void;
+interface MenuActions {
   /** Percent to add; 0: back to 100. */
   readonly zoom: (by: number) => void;
 }

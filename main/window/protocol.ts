@@ -27,6 +27,7 @@ export function appProtocol(files: RendererFiles): (request: Request) => Promise
     if (request.method !== 'GET' && request.method !== 'HEAD') return nothing(405);
     const file = files.find(new URL(request.url).pathname || '/');
     if (file === undefined) return nothing(404);
+    if (request.method === 'HEAD') return new Response(null, { headers: file.headers });
     try {
       return new Response(new Uint8Array(await file.read()), { headers: file.headers });
     } catch {

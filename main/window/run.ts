@@ -1,5 +1,16 @@
 import { join } from 'node:path';
-import { app, ipcMain, Menu, Notification, nativeTheme, protocol, session, shell, Tray } from 'electron';
+import {
+  app,
+  dialog,
+  ipcMain,
+  Menu,
+  Notification,
+  nativeTheme,
+  protocol,
+  session,
+  shell,
+  Tray,
+} from 'electron';
 import type { Preferences } from '../../gateway-core/contract/bridge/app.js';
 import { TunnelView } from '../../gateway-core/contract/bridge/work.js';
 import { type Core, createCore } from '../core.js';
@@ -52,7 +63,7 @@ export async function runElectronHost(options: ElectronHostOptions): Promise<voi
     demo: demoProgram(options.env),
     openExternal: (url) => shell.openExternal(url),
     reveal: (path) => Promise.resolve(shell.showItemInFolder(path)),
-    log: (line) => void process.stderr.write(`${line}\n`),
+    log: complain,
     preferencesChanged: applyTheme,
     onEvent: (name, payload) => {
       const views = name === 'tunnels.changed' ? TunnelView.array().safeParse(payload) : undefined;
@@ -61,8 +72,9 @@ export async function runElectronHost(options: ElectronHostOptions): Promise<voi
       tunnels.changed();
     },
   });
-  bridgeWindows(ipcMain, core.dispatcher, (what) => process.stderr.write(`${what}\n`));
-  applyTheme(await core.preferences());
+  bridgeWindows(ipcMain, core.dispatcher, complain);
+  await core.preferences().then(applyTheme, () => complain('the preferences could not be read'));
+  const tellHidden = hiddenTeller();
   const window = mainWindow({
     preload: join(options.bundles, 'preload.cjs'),
     icon: join(options.icons, 'icon.png'),
@@ -70,13 +82,12 @@ export async function runElectronHost(options: ElectronHostOptions): Promise<voi
     state: options.openStore(places.state, 'window'),
     hidden: () => tellHidden(tunnels.list),
     quit: () => app.quit(),
-    complain: (what) => process.stderr.write(`${what}\n`),
+    complain,
   });
   Menu.setApplicationMenu(
     Menu.buildFromTemplate(
       menuTemplate(process.platform, app.isPackaged, {
-        show: window.show,
-        zoom: (by) => void zoom(core, by),
+        zoom: (by) => void zoom(core, by).catch(() => complain('the size could not be kept')),
       }),
     ),
   );
@@ -94,6 +105,18 @@ export async function runElectronHost(options: ElectronHostOptions): Promise<voi
   endInOrder(core, window);
   window.show();
   await firstGateway(core, options);
+}
+
+/** Says why the app does not start: in a dialog, too, where there is no terminal to read it in. */
+export function tellFailedStart(error: unknown): void {
+  const why = error instanceof Error ? error.message : 'it did not start';
+  complain(`throughline: ${why}`);
+  if (app.isPackaged) dialog.showErrorBox('Throughline did not start', why);
+  app.exit(1);
+}
+
+function complain(what: string): void {
+  process.stderr.write(`${what}\n`);
 }
 
 function openExternal(url: string): void {
@@ -125,11 +148,15 @@ async function zoom(core: Core, by: number): Promise<void> {
 }
 
 /** Once a run, and only where something goes on that the person may not expect. */
-function tellHidden(tunnels: readonly TunnelView[]): void {
-  const open = tunnels.filter(({ state }) => state === 'open').length;
-  if (open === 0 || !Notification.isSupported()) return;
-  const body = `${open === 1 ? 'One tunnel stays' : `${open} tunnels stay`} open. Quit from the tray to end everything.`;
-  new Notification({ title: 'Throughline goes on in the background', body }).show();
+function hiddenTeller(): (tunnels: readonly TunnelView[]) => void {
+  let told = false;
+  return (tunnels) => {
+    const open = tunnels.filter(({ state }) => state === 'open').length;
+    if (told || open === 0 || !Notification.isSupported()) return;
+    told = true;
+    const body = `${open === 1 ? 'One tunnel stays' : `${open} tunnels stay`} open. Quit from the tray to end everything.`;
+    new Notification({ title: 'Throughline goes on in the background', body }).show();
+  };
 }
 
 /** Quitting waits for the agent, which ends tunnels and sessions in order. */
