@@ -104,7 +104,7 @@ export function refuse(
         ? undefined
         : `Policy: ${first.grounds.policies.join(', ')} (version ${first.grounds.policyVersion}).`,
     hint: refused.hint,
-    ...(where === undefined || where > text.length ? {} : { position: where }),
+    ...(where === undefined || where > text.length ? {} : { position: charactersBefore(text, where) }),
   });
   const error = writer.take();
   if (simple) writeQuery(writer, refusalText);
@@ -144,4 +144,9 @@ export function recordCopy(context: SessionContext, statement: Running, data: Ui
   statement.bytes += data.length;
   if (masked === undefined || masked.length === 0) return;
   if (statement.keeps(masked)) context.recorder.content(context.id, statement.seq, 'copy-in', masked);
+}
+
+/** PostgreSQL counts characters, from 1; a JavaScript string has two units for some of them. */
+function charactersBefore(text: string, position: number): number {
+  return Array.from(text.slice(0, position - 1)).length + 1;
 }

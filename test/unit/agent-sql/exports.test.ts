@@ -256,7 +256,7 @@ describe('an export', () => {
     expect(() => begin()).toThrow('another export reads the rest');
     (await tap()).end(undefined);
     await exports.settled();
-    begin({ run: { ...run, divert: (_, tap) => tap.end(undefined) } });
+    begin({ run: { ...run, divert: (_, second) => second.end(undefined) } });
     await exports.settled();
     expect(exports.list().map(({ state }) => state)).toEqual(['done', 'done']);
   });
