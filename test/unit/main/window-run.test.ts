@@ -344,12 +344,12 @@ describe('the gateway at the start', () => {
       expect(calls()).toHaveLength(1);
       return calls();
     });
-    expect(named).toMatchObject({
-      name: 'app.useGateway',
-      input: { url: 'https://gateway.example.com:7443' },
-    });
-    agent().emit('message', { kind: 'result', id: named?.id, output: {} });
+    // Looked at first, or gone to at once: the core says which.
+    expect(named).toMatchObject({ input: { url: 'https://gateway.example.com:7443' } });
+    const error = { code: 'target-unreachable', message: 'it cannot be reached' };
+    agent().emit('message', { kind: 'error', id: named?.id, error });
     await started;
+    expect(complaints).toEqual(['The gateway: it cannot be reached']);
   });
 
   it('is none in the packed app, which has no Node to run one, whatever the environment says', async () => {
