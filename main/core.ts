@@ -1,4 +1,4 @@
-import type { HostKind, Preferences } from '../gateway-core/contract/bridge/app.js';
+import { GatewayLook, type HostKind, Preferences } from '../gateway-core/contract/bridge/app.js';
 import { type AgentHost, type AgentProcess, createAgentHost } from './agent-host/agent-host.js';
 import { type DemoGateway, demoGateway } from './gateway/demo-gateway.js';
 import type { RunningDemo } from './gateway/running-demo.js';
@@ -137,7 +137,12 @@ export function createCore(parts: HostParts): Core {
     }
   };
   const useGateway = async (url: string): Promise<void> => {
-    await attempt('The gateway', () => agent.call('app.useGateway', { url }));
+    await attempt('The gateway', async () => {
+      const look = GatewayLook.parse(await agent.call('app.look', { url }));
+      // Nobody has compared this certificate yet: the first screen shows it and asks.
+      if (look.trust === 'unknown' || look.changed) return state.wantedIs(look.url);
+      await agent.call('app.useGateway', { url: look.url });
+    });
   };
   // Last: what it tells leads to nearly everything above.
   agent.start();

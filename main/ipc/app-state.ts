@@ -14,15 +14,24 @@ export interface HeldState {
   fromAgent(payload: unknown): boolean;
   agentIs(state: AppState['agent']): void;
   embeddedIs(embedded: AppState['embedded']): void;
+  /** An address that waits for a person to compare its fingerprint; it is forgotten once the app is there. */
+  wantedIs(url: string | undefined): void;
 }
 
 export function holdState(facts: HostFacts, changed: (state: AppState) => void): HeldState {
   let agent: AppState['agent'] = 'stopped';
   let embedded: AppState['embedded'];
+  let wanted: string | undefined;
   let told: AppState = { ...facts, agent, signIn: { state: 'signed-out' } };
   const current = (): AppState => {
-    const { embedded: _, ...rest } = told;
-    return { ...rest, ...facts, agent, ...(embedded === undefined ? {} : { embedded }) };
+    const { embedded: _, wanted: __, ...rest } = told;
+    return {
+      ...rest,
+      ...facts,
+      agent,
+      ...(embedded === undefined ? {} : { embedded }),
+      ...(wanted === undefined || wanted === rest.gateway?.url ? {} : { wanted }),
+    };
   };
   return {
     current,
@@ -39,6 +48,10 @@ export function holdState(facts: HostFacts, changed: (state: AppState) => void):
     },
     embeddedIs: (next) => {
       embedded = next;
+      changed(current());
+    },
+    wantedIs: (next) => {
+      wanted = next;
       changed(current());
     },
   };

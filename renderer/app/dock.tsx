@@ -83,6 +83,8 @@ export function Dock({
       disableFloatingGroups
       onReady={({ api: dock }) => {
         api.current = dock;
+        // A landmark for each split says nothing that its tabs do not say.
+        dock.onDidAddGroup(({ element }) => element.setAttribute('role', 'group'));
         // Restored tabs may need the workbench as soon as they are there.
         onReady();
         restore(dock, layout, kinds.current);

@@ -42,59 +42,56 @@ function Open({ start, close }: { readonly start: string; readonly close: () => 
   };
   const chosen = entries[at];
   return (
-    <Modal
-      opened
-      onClose={close}
-      withCloseButton={false}
-      size={640}
-      yOffset="10vh"
-      padding={0}
-      transitionProps={{ duration: 0 }}
-    >
-      <div className={style['palette']} role="dialog" aria-label="Command palette">
-        <TextInput
-          variant="unstyled"
-          size="md"
-          px={12}
-          data-autofocus
-          placeholder="Command, connection, session, person"
-          aria-label="Search commands, connections, sessions"
-          role="combobox"
-          aria-expanded
-          aria-controls="palette-list"
-          aria-activedescendant={chosen === undefined ? undefined : `palette-${at}`}
-          leftSection={<IconSearch size={16} aria-hidden />}
-          value={text}
-          onChange={(event) => setText(event.currentTarget.value)}
-          onKeyDown={(event) => {
-            const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 10, PageUp: at - 10 }[event.key];
-            if (to !== undefined) setAt(Math.min(Math.max(to, 0), entries.length - 1));
-            else if (event.key === 'Enter') run(chosen, event.ctrlKey || event.metaKey);
-            else return;
-            event.preventDefault();
-            event.stopPropagation();
-          }}
-        />
-        <div ref={list} id="palette-list" className={style['entries']} role="listbox" aria-label="Found">
-          {entries.length === 0 && <p className={style['nothing']}>Nothing is called so.</p>}
-          {entries.map((entry, index) => (
-            <Row
-              key={`${entry.group} ${entry.id}`}
-              entry={entry}
-              index={index}
-              chosen={index === at}
-              first={entries[index - 1]?.group !== entry.group}
-              run={(second) => run(entry, second)}
-            />
-          ))}
+    <Modal.Root opened onClose={close} size={640} yOffset="10vh" transitionProps={{ duration: 0 }}>
+      <Modal.Overlay />
+      <Modal.Content aria-label="Command palette">
+        <div className={style['palette']}>
+          <TextInput
+            variant="unstyled"
+            size="md"
+            px={12}
+            data-autofocus
+            placeholder="Command, connection, session, person"
+            aria-label="Search commands, connections, sessions"
+            role="combobox"
+            aria-expanded
+            aria-controls="palette-list"
+            aria-activedescendant={chosen === undefined ? undefined : `palette-${at}`}
+            leftSection={<IconSearch size={16} aria-hidden />}
+            value={text}
+            onChange={(event) => setText(event.currentTarget.value)}
+            onKeyDown={(event) => {
+              const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 10, PageUp: at - 10 }[
+                event.key
+              ];
+              if (to !== undefined) setAt(Math.min(Math.max(to, 0), entries.length - 1));
+              else if (event.key === 'Enter') run(chosen, event.ctrlKey || event.metaKey);
+              else return;
+              event.preventDefault();
+              event.stopPropagation();
+            }}
+          />
+          <div ref={list} id="palette-list" className={style['entries']} role="listbox" aria-label="Found">
+            {entries.length === 0 && <p className={style['nothing']}>Nothing is called so.</p>}
+            {entries.map((entry, index) => (
+              <Row
+                key={`${entry.group} ${entry.id}`}
+                entry={entry}
+                index={index}
+                chosen={index === at}
+                first={entries[index - 1]?.group !== entry.group}
+                run={(second) => run(entry, second)}
+              />
+            ))}
+          </div>
+          {chosen?.second !== undefined && (
+            <p className={style['second']}>
+              <kbd>{chordText('Mod+Enter')}</kbd> {chosen.second.title}
+            </p>
+          )}
         </div>
-        {chosen?.second !== undefined && (
-          <p className={style['second']}>
-            <kbd>{chordText('Mod+Enter')}</kbd> {chosen.second.title}
-          </p>
-        )}
-      </div>
-    </Modal>
+      </Modal.Content>
+    </Modal.Root>
   );
 }
 

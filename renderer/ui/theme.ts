@@ -11,6 +11,21 @@ export const theme = createTheme({
   primaryColor: 'teal',
   // The one shade on which white text has a contrast of 5:1.
   primaryShade: 9,
+  colors: {
+    // From text to the deepest surface: the greys of the variables below, so that every control has them.
+    dark: [
+      '#dde3ea',
+      '#b9c1ca',
+      '#9fa9b5',
+      '#8b96a3',
+      '#3a424b',
+      '#272c33',
+      '#1d2126',
+      '#15181c',
+      '#111417',
+      '#0b0d0f',
+    ],
+  },
   defaultRadius: 4,
   fontSizes: { xs: '12px', sm: '13px', md: '14px', lg: '16px', xl: '20px' },
   spacing: { xs: '6px', sm: '8px', md: '12px', lg: '16px', xl: '24px' },
@@ -23,6 +38,10 @@ export const theme = createTheme({
 export const variables: CSSVariablesResolver = () => ({
   variables: {
     '--tl-row': '28px',
+    // Darker, not lighter, so that the white text on it keeps its contrast.
+    '--mantine-color-teal-filled-hover': '#076b4d',
+    '--mantine-primary-color-filled-hover': '#076b4d',
+    '--mantine-color-red-filled-hover': '#a61e1e',
   },
   light: {
     '--mantine-color-body': '#ffffff',

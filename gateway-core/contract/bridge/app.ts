@@ -71,6 +71,8 @@ export const AppState = z.object({
   agent: z.enum(['running', 'starting', 'stopped']),
   gateway: GatewayState.optional(),
   signIn: SignInState,
+  /** The gateway that this start was told to go to, while nobody has said that its certificate is the right one. */
+  wanted: z.string().optional(),
   /** The gateway that this app runs itself, once the demo was started. */
   embedded: z.object({ url: z.string(), accounts: z.array(z.string()) }).optional(),
 });

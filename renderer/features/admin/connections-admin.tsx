@@ -117,7 +117,7 @@ export function ConnectionsAdmin() {
                 <Table.Th>Credential</Table.Th>
                 <Table.Th>Labels</Table.Th>
                 <Table.Th>Masks</Table.Th>
-                <Table.Th aria-label="Actions" />
+                <Table.Th>Actions</Table.Th>
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>

@@ -145,11 +145,13 @@ function StatementRow({ statement }: { readonly statement: StatementView }) {
       {maskedValues !== undefined && maskedValues > 0 && (
         <span className={style['masked']}>{maskedValues.toLocaleString()} masked</span>
       )}
-      <span className={style['number']}>{rows === undefined ? '' : `${rows.toLocaleString()} rows`}</span>
+      <span className={`${style['number']} ${style['wideOnly']}`}>
+        {rows === undefined ? '' : rows === 1 ? '1 row' : `${rows.toLocaleString()} rows`}
+      </span>
       <span className={style['number']}>
         <Duration ms={durationMs} />
       </span>
-      <span className={style['number']}>
+      <span className={`${style['number']} ${style['wideOnly']}`}>
         <Time at={startedAt} short />
       </span>
     </>

@@ -6,7 +6,7 @@ import {
   IconShieldCheck,
   IconShieldExclamation,
 } from '@tabler/icons-react';
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { AppState, BridgeError, GatewayLook } from '../../../gateway-core/contract/bridge/app.js';
 import { call, failureOf } from '../../bridge/index.js';
 import { CopyLine } from '../../ui/copy-line.js';
@@ -24,9 +24,11 @@ export function Welcome({ app }: { readonly app: AppState }) {
           <h1>Throughline</h1>
           <p>Who did what, through every agent in between.</p>
         </header>
-        {gateway === undefined || other ? (
+        {gateway === undefined || other || app.wanted !== undefined ? (
           <ChooseGateway
-            known={gateway?.url}
+            key={app.wanted ?? ''}
+            known={app.wanted ?? gateway?.url}
+            look={app.wanted !== undefined}
             done={() => setOther(false)}
             {...(gateway === undefined ? {} : { back: () => setOther(false) })}
           />
@@ -67,10 +69,13 @@ function useAct(): {
 
 function ChooseGateway({
   known,
+  look: lookAtOnce,
   done,
   back,
 }: {
   readonly known: string | undefined;
+  /** Without a press of the button: this start named the address. */
+  readonly look: boolean;
   readonly done: () => void;
   readonly back?: () => void;
 }) {
@@ -92,6 +97,12 @@ function ChooseGateway({
       }
       setLook(found);
     });
+  const begun = useRef(false);
+  useEffect(() => {
+    if (!lookAtOnce || begun.current) return;
+    begun.current = true;
+    check();
+  });
   if (look !== undefined) {
     return (
       <Fingerprint
