@@ -105,8 +105,17 @@ export class RowStore {
     this.#maskedColumns.push(column);
   }
 
-  /** Columns of a row that hold masked values. */
-  maskedIn(row: number): number[] {
+  /** Forgets the marks of rows that did not come yet; how many they were. */
+  takeMarksAhead(): number {
+    const first = this.#firstMark(this.rows);
+    const count = this.#maskedRows.length - first;
+    this.#maskedRows.length = first;
+    this.#maskedColumns.length = first;
+    return count;
+  }
+
+  /** Place of the first mark of this row or a later one. */
+  #firstMark(row: number): number {
     let low = 0;
     let high = this.#maskedRows.length;
     while (low < high) {
@@ -114,6 +123,12 @@ export class RowStore {
       if (this.#maskedRows.at(middle) < row) low = middle + 1;
       else high = middle;
     }
+    return low;
+  }
+
+  /** Columns of a row that hold masked values. */
+  maskedIn(row: number): number[] {
+    let low = this.#firstMark(row);
     const columns: number[] = [];
     for (; low < this.#maskedRows.length && this.#maskedRows.at(low) === row; low += 1)
       columns.push(this.#maskedColumns.at(low));

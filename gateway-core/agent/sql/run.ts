@@ -132,6 +132,8 @@ export class Run {
       return;
     }
     result.tap = tap;
+    // Marks come before their rows: some may have come already.
+    tap.masked(result.store.takeMarksAhead());
     this.#resume(result);
   }
 
@@ -321,7 +323,11 @@ const copyColumn = {
 
 function markCells(result: SqlResult | undefined, cells: readonly number[]): void {
   if (result === undefined) return;
-  if (result.tap !== undefined) return result.tap.masked(cells.length / 2);
+  if (result.tap !== undefined) {
+    // Their rows must not come into the store without them.
+    result.dropped = true;
+    return result.tap.masked(cells.length / 2);
+  }
   if (result.state === 'cut') return;
   for (let at = 0; at + 1 < cells.length; at += 2) result.store.mark(cells[at] ?? 0, cells[at + 1] ?? 0);
 }

@@ -97,6 +97,12 @@ describe('the rows that are loaded', () => {
     store.mark(2, 1);
     expect([0, 1, 2, 3].map((row) => store.maskedIn(row))).toEqual([[1], [], [0, 1], []]);
     expect(store.maskedCells).toBe(3);
+    store.mark(3, 0);
+    store.mark(4, 1);
+    expect(store.takeMarksAhead()).toBe(2);
+    expect(store.maskedCells).toBe(3);
+    store.mark(3, 1);
+    expect(store.maskedIn(3)).toEqual([1]);
   });
 });
 
