@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import axe from 'axe-core';
 import {
   _electron,
   type Browser,
@@ -43,6 +43,9 @@ export interface AppOptions {
   readonly home?: string;
 }
 
+const doorLine = /file:\S+open\.html/;
+/** The first start may have to build. */
+const startTimeoutMs = 120_000;
 const starter = join(cloneRoot(), 'gateway-core', 'setup', 'start.mjs');
 /** Long enough for the demo database to be made; a step that takes it all has failed. */
 const stepTimeoutMs = 10_000;
@@ -67,17 +70,17 @@ export async function startApp(scope: Scope, options: AppOptions = {}): Promise<
   const begin = () => start(scope, process.execPath, [starter, '--no-open', ...flags], { env });
   const door = async (): Promise<string> => {
     // A second start finds the first one, and gets a door of its own from it.
-    const [url] = await begin().waitFor(/file:\S+open\.html/);
+    const [url] = await begin().waitFor(doorLine);
     return url;
   };
-  let host = begin();
-  await host.waitFor(/file:\S+open\.html/, 120_000);
   const electron = testHost === 'electron' ? await openElectron(scope, env, flags) : undefined;
+  let host = electron === undefined ? begin() : undefined;
+  await host?.waitFor(doorLine, startTimeoutMs);
 
   return {
     home,
     complaints,
-    log: () => host.stdoutText() + host.stderrText(),
+    log: () => (host === undefined ? '' : host.stdoutText() + host.stderrText()),
     page: async (more = {}) => {
       if (electron !== undefined) return electron;
       const context = await browser.newContext({ viewport: wide, colorScheme: 'dark', ...more });
@@ -93,12 +96,13 @@ export async function startApp(scope: Scope, options: AppOptions = {}): Promise<
       return context.newPage();
     },
     kill: async () => {
+      if (host === undefined) throw new Error('only the browser host is a process of its own here');
       host.signal('SIGKILL');
       await host.ended;
     },
     restart: async () => {
       host = begin();
-      await host.waitFor(/file:\S+open\.html/, 120_000);
+      await host.waitFor(doorLine, startTimeoutMs);
     },
   };
 }
@@ -123,7 +127,12 @@ async function openElectron(
   const app = await _electron.launch({
     executablePath,
     args: [entry, ...flags],
-    env: plainEnvironment(env) as Record<string, string>,
+    env: {
+      ...(plainEnvironment(env) as Record<string, string>),
+      // As npm start says it: Electron runs no Node programs.
+      THROUGHLINE_DEMO_NODE: process.execPath,
+      THROUGHLINE_DEMO_PROGRAM: join(cloneRoot(), 'gateway-core', 'cli', 'throughline.mjs'),
+    },
   });
   scope.onClose(() => app.close());
   return app.firstWindow();
@@ -168,8 +177,6 @@ export async function see(page: Page | Locator, text: string | RegExp): Promise<
   await page.getByText(text).first().waitFor();
 }
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
 interface AxeResults {
   readonly violations: readonly {
     readonly id: string;
@@ -180,11 +187,11 @@ interface AxeResults {
 
 /** What axe finds wrong on the screen as it is, at WCAG 2.2 AA: nothing, or one line for each rule with its places. */
 export async function accessibilityProblems(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
+  await page.evaluate(axe.source);
   // Monaco answers for what is inside of it; a tooltip belongs to what it describes, wherever it stands in the tree.
-  const { violations } = (await page.evaluate(
+  const { violations } = await page.evaluate<AxeResults>(
     `axe.run({ exclude: ['.monaco-editor', '[role=tooltip]'] }, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })`,
-  )) as AxeResults;
+  );
   return violations.map(
     ({ id, impact, nodes }) =>
       `${id} (${impact}): ${nodes.map((node) => `${node.html.slice(0, 200)} ${node.failureSummary}`).join(' | ')}`,

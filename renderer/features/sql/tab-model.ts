@@ -12,6 +12,7 @@ import { type Plan, parsePlan } from './explain/plan.js';
 import { GridModel } from './grid/model.js';
 import { mayAnalyze, mayLeaveText, mayLeaveTransaction, mayRun } from './questions.js';
 import { isOver, newRunKey, type RunEntry, resultTabs } from './runs.js';
+import { markOf } from './tab-mark.js';
 import { formatSql } from './text/format.js';
 import { changesSchema, withoutExplain } from './text/guard.js';
 
@@ -492,12 +493,4 @@ export class SqlTab {
     if (session !== undefined) void call('sql.close', { key: session.key }).catch(() => undefined);
     drafts.remove(this.id);
   }
-}
-
-function markOf(session: SqlSession | undefined, unsaved: boolean) {
-  if (session?.state === 'running') return 'running';
-  if (session !== undefined && session.state !== 'closed' && session.transaction !== 'idle')
-    return 'transaction';
-  if (session?.state === 'closed') return 'closed';
-  return unsaved ? 'unsaved' : undefined;
 }
