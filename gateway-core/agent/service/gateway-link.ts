@@ -44,8 +44,14 @@ export class GatewayLink {
   #reach: GatewayState['reach'] = 'connecting';
   #problem: GatewayState['problem'];
   #clockSkewMs: number | undefined;
+  /** A sign-in that the gateway has ended. Its tokens are still kept: they must not be tried again and again. */
+  #over: { readonly principal: string; accessToken: string | undefined } | undefined;
+  /** Each attempt to sign in has a number; how an older one ends is nobody's business any more. */
+  #attempt = 0;
   /** Each following of a gateway has a number; an older one that still runs changes nothing any more. */
   #round = 0;
+  /** The gateway told something since it was reached the last time. */
+  #heard = false;
   #wake: (() => void) | undefined;
   #closed = false;
 
@@ -104,8 +110,13 @@ export class GatewayLink {
       throw new ThroughlineError('usage', 'no gateway is chosen yet', { action: 'choose one first' });
     }
     this.cancelSignIn();
+    const attempt = this.#attempt;
     return new Promise((resolve, reject) => {
       const show = (pending: BrowserSignIn): void => {
+        if (attempt !== this.#attempt) {
+          pending.close();
+          return reject(new ThroughlineError('sign-in-refused', 'the sign-in was cancelled'));
+        }
         this.#pending = { url: pending.startUrl, close: pending.close };
         this.#tell();
         this.#options.openBrowser(pending.startUrl);
@@ -115,13 +126,14 @@ export class GatewayLink {
         () => this.#signedIn(url),
         (error: unknown) => {
           reject(error instanceof Error ? error : new Error('the sign-in failed'));
-          this.#signInFailed(error);
+          if (attempt === this.#attempt) this.#signInFailed(error);
         },
       );
     });
   }
 
   cancelSignIn(): void {
+    this.#attempt += 1;
     this.#pending?.close();
     this.#pending = undefined;
     this.#tell();
@@ -130,7 +142,11 @@ export class GatewayLink {
   async signOut(): Promise<void> {
     const url = this.#url;
     if (url === undefined) return;
-    await this.#options.ended('signed-out');
+    // Whatever the old sign-in is still told is no news: the person ends it.
+    this.#round += 1;
+    this.#wake?.();
+    // What cannot be ended must not keep anybody signed in.
+    await this.#options.ended('signed-out').catch(() => undefined);
     try {
       await logout(this.#options.state, url);
     } finally {
@@ -166,6 +182,7 @@ export class GatewayLink {
   async #signedIn(url: string): Promise<void> {
     this.#pending = undefined;
     if (url !== this.#url) return;
+    this.#over = undefined;
     this.#forget();
     const settings = await this.#options.state.settings();
     this.#trust = settings.gateways[url]?.trust;
@@ -173,10 +190,11 @@ export class GatewayLink {
   }
 
   #signInFailed(error: unknown): void {
-    const cancelled = this.#pending === undefined;
+    // What fails before it is shown is told by the call itself.
+    const shown = this.#pending !== undefined;
     this.#pending = undefined;
     this.#tell();
-    if (cancelled) return;
+    if (!shown) return;
     const { message, action } = toBridgeError(error);
     this.#options.emit('notice', {
       level: 'error',
@@ -219,20 +237,24 @@ export class GatewayLink {
   }
 
   async #run(round: number): Promise<void> {
-    let delayMs: number = serviceLimits.retryDelayMs;
+    const { retryDelayMs, retryDelayMsMax } = serviceLimits;
+    let delayMs: number = retryDelayMs;
     while (round === this.#round && !this.#closed) {
+      this.#heard = false;
       try {
         await this.#visit(round);
-        delayMs = serviceLimits.retryDelayMs;
       } catch (error) {
         if (round !== this.#round) return;
-        if (this.#noticed(error)) continue;
+        if (this.#noticed(error)) return;
         this.#reach = 'unreachable';
         this.#problem = toBridgeError(error);
         this.#tell();
-        await this.#pause(delayMs);
-        delayMs = Math.min(delayMs * 2, serviceLimits.retryDelayMsMax);
       }
+      if (round !== this.#round) return;
+      // A gateway that lets us in and says nothing is asked less and less often, too.
+      if (this.#heard) delayMs = retryDelayMs;
+      await this.#pause(delayMs);
+      delayMs = Math.min(delayMs * 2, retryDelayMsMax);
     }
   }
 
@@ -245,13 +267,13 @@ export class GatewayLink {
     this.#info = await this.#readInfo(url, trust);
     if (round !== this.#round) return;
     const signIn = await state.signIn(url).catch(() => undefined);
-    if (signIn?.tokens === undefined) {
-      this.#reachable();
-      await this.#pause(serviceLimits.lookIntervalMs);
+    if (round !== this.#round) return;
+    if (signIn?.tokens === undefined || this.#isOver(signIn.tokens)) return this.#look();
+    const gateway = this.#gateway ?? (await openGateway(url, { state }));
+    if (round !== this.#round) {
+      if (gateway !== this.#gateway) gateway.close();
       return;
     }
-    const gateway = this.#gateway ?? (await openGateway(url, { state }));
-    if (round !== this.#round) return gateway.close();
     const fresh = this.#gateway === undefined;
     this.#gateway = gateway;
     await this.#readWho(gateway);
@@ -259,7 +281,27 @@ export class GatewayLink {
     this.#reachable();
     if (fresh) this.#options.begun(gateway);
     this.#options.emit('resync', {});
-    await this.#listen(gateway, round);
+    return this.#listen(gateway, round);
+  }
+
+  /** Nobody is signed in: the gateway is there, and is asked again after a while. */
+  async #look(): Promise<void> {
+    if (this.#gateway !== undefined) {
+      // Another program of this device has signed out.
+      await this.#options.ended('signed-out').catch(() => undefined);
+      this.#forget();
+    }
+    this.#reachable();
+    this.#heard = true;
+    await this.#pause(serviceLimits.lookIntervalMs);
+  }
+
+  /** INVARIANT: tokens that the gateway has refused are not used again; new ones, also another program's, are. */
+  #isOver({ principal, accessToken }: { principal: string; accessToken: string }): boolean {
+    const over = this.#over;
+    if (over === undefined || over.principal !== principal) return false;
+    over.accessToken ??= accessToken;
+    return over.accessToken === accessToken;
   }
 
   async #readInfo(url: string, trust: Trust): Promise<GatewayInfo> {
@@ -301,6 +343,7 @@ export class GatewayLink {
       heard();
       for await (const item of feed.items) {
         if (round !== this.#round) return;
+        this.#heard = true;
         heard();
         await this.#hear(item, gateway);
       }
@@ -308,7 +351,6 @@ export class GatewayLink {
       clearTimeout(timer);
       feed.abort();
     }
-    if (round === this.#round) await this.#pause(serviceLimits.retryDelayMs);
   }
 
   async #hear(item: LiveItem, gateway: Gateway): Promise<void> {
@@ -316,10 +358,10 @@ export class GatewayLink {
     switch (item.kind) {
       case 'beat': {
         const skewMs = Date.now() - Date.parse(item.at);
-        const before = this.#clockSkewMs;
+        const told = this.#clockSkewMs;
+        if (told !== undefined && Math.abs(told - skewMs) <= 1000) return;
         this.#clockSkewMs = skewMs;
-        if (before === undefined || Math.abs(before - skewMs) > 1000) this.#tell();
-        return;
+        return this.#tell();
       }
       case 'session':
         return emit('session.changed', item.session);
@@ -345,6 +387,7 @@ export class GatewayLink {
     if (!(cause instanceof ThroughlineError) || cause.code !== 'not-signed-in') return false;
     if (this.#gateway === undefined) return false;
     const { emit } = this.#options;
+    this.#over = { principal: this.#gateway.principal, accessToken: undefined };
     void this.#options.ended('signed-out').catch(() => undefined);
     this.#forget();
     this.#follow();

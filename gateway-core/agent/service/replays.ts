@@ -12,9 +12,11 @@ interface Held {
 /** Recordings that are being looked at, each read once and held until it is closed. */
 export class Replays {
   readonly #held = new Map<string, Held>();
+  #round = 0;
 
-  /** Reads a recording to its end or to the bounds. */
+  /** Reads a recording to its end or to the bounds. @throws ThroughlineError not-found when all were closed meanwhile */
   async open(items: AsyncIterable<ReplayItem>): Promise<ReplayHead> {
+    const round = this.#round;
     const held: Held = { lines: [] };
     const statements: Mutable<ReplayHead['statements'][number]>[] = [];
     const bySeq = new Map<number, Mutable<ReplayHead['statements'][number]>>();
@@ -24,15 +26,15 @@ export class Replays {
     let live = true;
     let cut = false;
     for await (const item of items) {
-      if (item.kind === 'problem') problems.push({ code: item.code, text: item.text });
-      if (item.kind === 'end') live = false;
-      if ('atMs' in item) durationMs = Math.max(durationMs, item.atMs);
       const line = Buffer.from(JSON.stringify(item));
       bytes += line.length;
       if (held.lines.length >= serviceLimits.replayItemsMax || bytes > serviceLimits.replayBytesMax) {
         cut = true;
         break;
       }
+      if (item.kind === 'problem') problems.push({ code: item.code, text: item.text });
+      if (item.kind === 'end') live = false;
+      if ('atMs' in item) durationMs = Math.max(durationMs, item.atMs);
       if (item.kind === 'statement') {
         const { atMs, seq, text, decision } = item;
         const statement = { item: held.lines.length, atMs, seq, text, decision };
@@ -46,11 +48,12 @@ export class Replays {
       }
       held.lines.push(line);
     }
+    if (round !== this.#round) throw closed();
     const replay = `rep_${randomBytes(8).toString('hex')}`;
     this.#held.set(replay, held);
     const oldest = this.#held.keys().next();
     if (this.#held.size > serviceLimits.replaysMax && oldest.done !== true) this.#held.delete(oldest.value);
-    return { replay, items: held.lines.length, durationMs, statements, problems, cut, live };
+    return { replay, items: held.lines.length, durationMs, statements, problems, cut, live: live && !cut };
   }
 
   items(replay: string, from: number, count: number): ReplayItem[] {
@@ -87,14 +90,19 @@ export class Replays {
   }
 
   closeAll(): void {
+    this.#round += 1;
     this.#held.clear();
   }
 
   #of(replay: string): Held {
     const held = this.#held.get(replay);
     if (held !== undefined) return held;
-    throw new ThroughlineError('not-found', 'this replay is closed', { action: 'open it again' });
+    throw closed();
   }
+}
+
+function closed(): ThroughlineError {
+  return new ThroughlineError('not-found', 'this replay is closed', { action: 'open it again' });
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -12,6 +12,8 @@ import { toBridgeError } from './failure.js';
 interface Held {
   view: TunnelView;
   tunnel: Tunnel | undefined;
+  /** Refusals as they were told the last time. */
+  refusedTold: number;
 }
 
 export interface TunnelsOptions {
@@ -47,13 +49,14 @@ export class Tunnels {
       if (port === undefined || port === held.view.port) return held.view;
       await this.close(connection);
     }
-    const entry: Held = { view: emptyView(connection), tunnel: undefined };
+    const entry: Held = { view: emptyView(connection), tunnel: undefined, refusedTold: 0 };
     this.#held.set(connection, entry);
     this.#tell();
     try {
       const gateway = this.#options.gateway();
       const detail = await detailOf(gateway, connection);
       entry.tunnel = await this.#listen(gateway.url, connection, port, entry);
+      if (this.#held.get(connection) !== entry) await this.#abandon(entry.tunnel);
       const place = {
         host: entry.tunnel.host,
         port: entry.tunnel.port,
@@ -65,7 +68,7 @@ export class Tunnels {
       return entry.view;
     } catch (error) {
       entry.view = { ...entry.view, state: 'failed', error: toBridgeError(error) };
-      this.#tell();
+      if (this.#held.get(connection) === entry) this.#tell();
       throw error;
     }
   }
@@ -93,6 +96,14 @@ export class Tunnels {
   async end(): Promise<void> {
     clearInterval(this.#timer);
     await this.closeAll();
+  }
+
+  /** A port that nobody knows of must not stay open. */
+  async #abandon(tunnel: Tunnel): Promise<never> {
+    await tunnel.close();
+    throw new ThroughlineError('conflict', 'the tunnel was closed while it opened', {
+      action: 'open it again',
+    });
   }
 
   async #listen(url: string, connection: string, port: number | undefined, entry: Held): Promise<Tunnel> {
@@ -140,7 +151,7 @@ export class Tunnels {
     let changed = false;
     for (const held of this.#held.values()) {
       const sockets = held.tunnel?.sockets() ?? 0;
-      if (sockets === held.view.sockets) continue;
+      if (sockets === held.view.sockets && held.view.refused === held.refusedTold) continue;
       held.view = { ...held.view, sockets };
       changed = true;
     }
@@ -148,6 +159,7 @@ export class Tunnels {
   }
 
   #tell(): void {
+    for (const held of this.#held.values()) held.refusedTold = held.view.refused;
     this.#options.emit('tunnels.changed', this.list());
   }
 }

@@ -40,6 +40,8 @@ export interface FakeBehaviour {
   stream: ((stream: Duplex, connection: string) => void) | ThroughlineError;
   /** Bytes that follow the 101 in the same packet. */
   streamHead: string;
+  /** Refuses every connection, as if nobody listened. */
+  down: boolean;
 }
 
 export type RouteHandler = (
@@ -72,6 +74,10 @@ export interface FakeGateway {
   /** Every token that was ever issued. */
   readonly tokens: string[];
   endTickets(): void;
+  /** Tickets and refresh tokens: as when an admin ends the sign-in. */
+  endSignIns(): void;
+  /** Cuts every connection. */
+  cut(): void;
   /** Cuts every connection and stops listening. */
   kill(): Promise<void>;
 }
@@ -109,6 +115,7 @@ export async function startFakeGateway(changes: Partial<FakeBehaviour> = {}): Pr
     routes: {},
     stream: (stream) => stream.pipe(stream),
     streamHead: '',
+    down: false,
     ...changes,
   };
   const tickets = new Map<string, Ticket>();
@@ -130,8 +137,15 @@ export async function startFakeGateway(changes: Partial<FakeBehaviour> = {}): Pr
     revoked: [],
     tokens: [],
     endTickets: () => tickets.clear(),
-    kill: async () => {
+    endSignIns: () => {
+      tickets.clear();
+      refreshTokens.clear();
+    },
+    cut: () => {
       for (const socket of sockets) socket.destroy();
+    },
+    kill: async () => {
+      gateway.cut();
       server.closeAllConnections();
       server.close();
       await once(server, 'close');
@@ -139,6 +153,7 @@ export async function startFakeGateway(changes: Partial<FakeBehaviour> = {}): Pr
   };
   const sockets = new Set<Duplex>();
   server.on('connection', (socket: Duplex) => {
+    if (behaviour.down) return void socket.destroy();
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
