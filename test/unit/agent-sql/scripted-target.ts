@@ -103,6 +103,8 @@ export class Talk {
 
 export interface ScriptedTarget {
   readonly openStream: () => Promise<Duplex>;
+  /** The target's end of a stream. */
+  readonly serve: (stream: Duplex) => void;
   /** Every query that came, of all sessions. */
   readonly queries: string[];
   /** The engine's ends. */
@@ -112,37 +114,41 @@ export interface ScriptedTarget {
   readonly copyFailures: string[];
 }
 
-/** The other end of an SQL session: starts it, and leaves it to `answer` what comes of a query. */
+/** The other end of SQL sessions: starts them, and leaves it to `answer` what comes of a query. */
 export function scriptedTarget(answer: (sql: string, talk: Talk) => void): ScriptedTarget {
   const target: ScriptedTarget = {
     queries: [],
     streams: [],
     cancels: 0,
     copyFailures: [],
+    serve: (far) => serve(far),
     openStream: () => {
       const [near, far] = duplexPair();
       target.streams.push(near);
-      const talk = new Talk(far);
-      let started = false;
-      let waiting = Buffer.alloc(0);
-      far.on('error', () => undefined);
-      far.on('data', (chunk: Buffer) => {
-        waiting = Buffer.concat([waiting, chunk]);
-        for (;;) {
-          const head = started ? 1 : 0;
-          if (waiting.length < head + 4 || waiting.length < head + waiting.readInt32BE(head)) return;
-          const message = waiting.subarray(0, head + waiting.readInt32BE(head));
-          waiting = waiting.subarray(message.length);
-          if (started) hear(message, talk);
-          else if (message.length === 16) {
-            target.cancels += 1;
-            far.end();
-          } else talk.start().send();
-          started = true;
-        }
-      });
+      serve(far);
       return Promise.resolve(near);
     },
+  };
+  const serve = (far: Duplex): void => {
+    const talk = new Talk(far);
+    let started = false;
+    let waiting = Buffer.alloc(0);
+    far.on('error', () => undefined);
+    far.on('data', (chunk: Buffer) => {
+      waiting = Buffer.concat([waiting, chunk]);
+      for (;;) {
+        const head = started ? 1 : 0;
+        if (waiting.length < head + 4 || waiting.length < head + waiting.readInt32BE(head)) return;
+        const message = waiting.subarray(0, head + waiting.readInt32BE(head));
+        waiting = waiting.subarray(message.length);
+        if (started) hear(message, talk);
+        else if (message.length === 16) {
+          target.cancels += 1;
+          far.end();
+        } else talk.start().send();
+        started = true;
+      }
+    });
   };
   const hear = (message: Buffer, talk: Talk): void => {
     const text = message.toString('utf8', 5, message.length - 1);
