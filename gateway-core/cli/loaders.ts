@@ -10,6 +10,7 @@ export const loaders: Readonly<Record<string, Load>> = {
   whoami: () => import('./commands/whoami.js'),
   connections: () => import('./commands/connections.js'),
   connect: () => import('./commands/connect.js'),
+  agent: () => import('./commands/agent.js'),
   exec: () => import('./commands/exec.js'),
   handle: () => import('./commands/handle.js'),
   sessions: () => import('./commands/sessions.js'),

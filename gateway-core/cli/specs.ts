@@ -143,6 +143,18 @@ export const specs: readonly CommandSpec[] = [
     failureStatus: 125,
   },
   {
+    name: 'agent',
+    summary: 'keep tunnels open in the background, as the desktop does, without the desktop',
+    details:
+      'Each tunnel has its port of last time, and comes back after a break of the gateway. ' +
+      'It ends with Ctrl-C, or when the sign-in ends. With --json it prints one change a line.',
+    options: [
+      { flags: '--connections A,B', summary: 'which (default: those that had a tunnel here before)' },
+      ...client,
+    ],
+    examples: ['throughline agent --connections shop-db', 'throughline agent --json'],
+  },
+  {
     name: 'handle',
     summary: 'a short-lived user and password for a tool that cannot use a tunnel',
     arguments: [connectionName],
