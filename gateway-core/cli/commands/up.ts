@@ -107,5 +107,7 @@ function stopOnSignals({ stderr }: Context, gateway: StartedGateway): () => void
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
     process.off('disconnect', orphaned);
+    // Whose channel it is may not be ours to decide any more: a test's process lives by it.
+    process.channel?.ref();
   };
 }

@@ -97,6 +97,7 @@ describe('up', () => {
   });
 
   test('an interrupt closes it in order', async () => {
+    const listening = process.listenerCount('disconnect');
     const done = run(['up', '--json'], {
       env,
       server,
@@ -105,6 +106,7 @@ describe('up', () => {
     expect((await done).status).toBe(0);
     expect(closeCalls).toBe(1);
     expect(process.listenerCount('SIGINT')).toBe(0);
+    expect(process.listenerCount('disconnect')).toBe(listening);
   });
 
   test('a gateway that fails, at start or later, ends it with the reason', async () => {

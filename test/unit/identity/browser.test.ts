@@ -309,28 +309,6 @@ describe('what the authorization endpoint refuses', () => {
     expect((await gateway.fetch(authorizeUrl({ provider: 'nobody' }))).status).toBe(200);
   });
 
-  it('says so when no provider is there', async () => {
-    const gateway = await startGateway();
-    expect((await gateway.fetch(authorizeUrl())).status).toBe(503);
-  });
-
-  it('who comes while a provider starts waits for it, and is not turned away', async () => {
-    const gateway = await startGateway();
-    let ready: (settings: typeof demo.settings) => void = () => undefined;
-    const known = gateway.identity.expectProvider(new Promise((resolve) => (ready = resolve)));
-    const coming = gateway.fetch(authorizeUrl());
-    ready(demo.settings);
-    await known;
-    expect((await coming).status).toBe(303);
-  });
-
-  it('a provider that does not start is told to who starts it, and to who waits for it', async () => {
-    const gateway = await startGateway();
-    const known = gateway.identity.expectProvider(Promise.reject(new Error('no port')));
-    await expect(known).rejects.toThrow('no port');
-    expect((await gateway.fetch(authorizeUrl())).status).toBe(503);
-  });
-
   it('bounds the requests of one address, and leaves the next one alone', async () => {
     const gateway = await gatewayWithDemo();
     const from = (address: string) => gateway.fetch(authorizeUrl({ state: 's' }), {}, address);
