@@ -8,6 +8,7 @@ import type {
 } from '../../contract/bridge/sql.js';
 import { cellCharactersShown } from '../../contract/bridge/sql.js';
 import { ThroughlineError } from '../../contract/errors.js';
+import type { MarkedColumns } from './marks.js';
 import { RowStore } from './row-store.js';
 import { typeKind, typeName } from './types.js';
 import { type Order, orderOf, overtaken } from './view.js';
@@ -22,9 +23,6 @@ export interface Tap {
   readonly end: (problem: SqlProblem | undefined) => void;
 }
 
-/** Rule, and whether it masks every value of the column. */
-export type MarkedColumns = readonly (readonly [string, boolean] | null)[];
-
 /** One result set: its columns, what is loaded of it, and how it is looked at. */
 export class SqlResult {
   readonly key: string;
@@ -37,6 +35,8 @@ export class SqlResult {
   order: Order | undefined;
   /** Number of the latest `look`: an older one that still works stops. */
   #looks = 0;
+  /** The cell that was read in pieces the last time, for as long as there is memory for it. */
+  #read: WeakRef<{ readonly row: number; readonly column: number; readonly text: string }> | undefined;
   tap: Tap | undefined;
   /** An export takes the rows that are still to come: there is no second time. */
   claimed = false;
@@ -122,8 +122,16 @@ export class SqlResult {
       throw new ThroughlineError('not-found', 'there is no such cell any more');
     const value = this.store.value(row, column);
     if (value === null) return { text: null, characters: 0 };
-    // Whole decoding, once per piece: pieces are a million characters, so a cell of 50 MB takes fifty of them.
-    const text = value.toString('utf8');
+    const text = this.#decoded(row, column, value);
     return { text: text.slice(from, from + count), characters: text.length };
+  }
+
+  /** Decoded once and not for each piece: a cell of 50 MB takes fifty of them. */
+  #decoded(row: number, column: number, value: Buffer): string {
+    const known = this.#read?.deref();
+    if (known?.row === row && known.column === column) return known.text;
+    const text = value.toString('utf8');
+    this.#read = new WeakRef({ row, column, text });
+    return text;
   }
 }

@@ -3,7 +3,8 @@ import { type NoticeField, noticeField, rowsOfTag } from '../../codec/postgres/b
 import { backendTypes } from '../../codec/postgres/messages.js';
 import type { SqlProblem, SqlRun, StatementResult } from '../../contract/bridge/sql.js';
 import { sqlLimits } from './limits.js';
-import { type MarkedColumns, SqlResult, type Tap } from './result.js';
+import type { MarkedColumns } from './marks.js';
+import { SqlResult, type Tap } from './result.js';
 import { offsetOfPosition, type StatementSpan } from './splitter.js';
 import type { QuerySink, WireSession } from './wire.js';
 
@@ -205,12 +206,9 @@ export class Run {
   #sink(statement: Statement): QuerySink {
     let marks: MarkedColumns = [];
     return {
-      marked: (json) => {
-        const value: unknown = JSON.parse(json);
-        if (typeof value !== 'object' || value === null) return;
-        if ('columns' in value && Array.isArray(value.columns)) marks = value.columns as MarkedColumns;
-        if ('cells' in value && Array.isArray(value.cells))
-          markCells(statement.result, value.cells as number[]);
+      marked: (told) => {
+        if ('columns' in told) marks = told.columns;
+        else markCells(statement.result, told.cells);
       },
       columns: (columns) => {
         statement.result = new SqlResult(newKey('res'), columns, marks, this.options.rowsMax);

@@ -18,6 +18,7 @@ import { buildCancelRequest, buildStartupMessage } from '../../codec/postgres/st
 import { MessageWriter } from '../../codec/postgres/writer.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { sqlLimits } from './limits.js';
+import { type Marks, readMarks } from './marks.js';
 
 /** What comes back of a simple query, in order. */
 export interface QuerySink {
@@ -30,7 +31,7 @@ export interface QuerySink {
   failed(fields: readonly NoticeField[]): void;
   noticed(fields: readonly NoticeField[]): void;
   /** A `throughline.marks` of the gateway. */
-  marked(json: string): void;
+  marked(marks: Marks): void;
 }
 
 /**
@@ -269,9 +270,14 @@ export class WireSession {
   #parameter(): boolean {
     const read = readParameterStatus(this.#framer);
     if (read.kind === 'malformed') return false;
-    if (read.name === 'throughline.marks') this.#sink?.marked(read.value);
-    else this.parameters.set(read.name, read.value);
-    return true;
+    if (read.name !== 'throughline.marks') {
+      this.parameters.set(read.name, read.value);
+      return true;
+    }
+    // Rows whose marks are not understood must not be shown as if nothing were masked.
+    const marks = readMarks(read.value);
+    if (marks !== undefined) this.#sink?.marked(marks);
+    return marks !== undefined;
   }
 }
 

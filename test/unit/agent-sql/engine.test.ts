@@ -231,6 +231,19 @@ describe('what a statement says', () => {
   });
 });
 
+describe('marks that are not understood', () => {
+  it.each([{ cells: ['a'] }, { cells: [-1, 0] }, { columns: [1] }, {}, 'text'])(
+    'end the session before any row is shown: %j',
+    async (marks) => {
+      const { finished, call } = await editor((_, talk) => done(talk.marks(marks).columns('n').rows('1')));
+      const { state, statements } = await finished('select 1');
+      expect(state).toBe('failed');
+      expect(statements[0]?.result).toBeUndefined();
+      expect((await call['sql.sessions']({}))[0]?.state).toBe('closed');
+    },
+  );
+});
+
 describe('COPY', () => {
   it('to us is rows of one column, bounded as others are', async () => {
     let rest: () => void = () => undefined;

@@ -44,7 +44,7 @@ export class Talk {
     return this;
   }
 
-  marks(value: object): this {
+  marks(value: unknown): this {
     writeParameterStatus(this.#writer, 'throughline.marks', JSON.stringify(value));
     return this;
   }
