@@ -50,6 +50,8 @@ function Open({ start, close }: { readonly start: string; readonly close: () => 
             variant="unstyled"
             size="md"
             px={12}
+            // At once: who types on must not lose a letter.
+            autoFocus
             data-autofocus
             placeholder="Command, connection, session, person"
             aria-label="Search commands, connections, sessions"

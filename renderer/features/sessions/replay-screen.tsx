@@ -44,7 +44,7 @@ export function ReplayScreen({
   const visible = rows.getVirtualItems();
   const low = visible[0]?.index ?? 0;
   const high = (visible.at(-1)?.index ?? 0) + 1;
-  const { items, columns, widths } = useItems(
+  const { items, columns, columnsFirst, widths } = useItems(
     pages,
     first,
     first + low,
@@ -78,7 +78,14 @@ export function ReplayScreen({
             ))}
           </div>
         )}
-        <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
+        {/* Where the names of the columns are the first item, they stand above already. */}
+        <div
+          style={{
+            height: rows.getTotalSize(),
+            position: 'relative',
+            marginTop: columnsFirst ? -rowHeight : 0,
+          }}
+        >
           {visible.map(({ index, start }) => {
             const item = items.get(first + index);
             return (
@@ -123,6 +130,7 @@ function useCountUntil(pages: ReplayPages, from: number, to: number, atMs: numbe
 function useItems(pages: ReplayPages, first: number, from: number, to: number, shown: number) {
   const [items, setItems] = useState<ReadonlyMap<number, ReplayItem>>(new Map());
   const [columns, setColumns] = useState<Columns>();
+  const [columnsFirst, setColumnsFirst] = useState(false);
   const [sample, setSample] = useState<readonly Row[]>([]);
   useEffect(() => {
     let gone = false;
@@ -141,6 +149,7 @@ function useItems(pages: ReplayPages, first: number, from: number, to: number, s
   useEffect(() => {
     let gone = false;
     setColumns(undefined);
+    setColumnsFirst(false);
     if (!begun) return undefined;
     pages.range(first, first + pageItems).then(
       (read) => {
@@ -148,6 +157,7 @@ function useItems(pages: ReplayPages, first: number, from: number, to: number, s
         const end = read.findIndex((item) => item.kind === 'statement');
         const own = end < 0 ? read : read.slice(0, end);
         setColumns(own.find((item): item is Columns => item.kind === 'columns'));
+        setColumnsFirst(own[0]?.kind === 'columns');
         setSample(own.filter((item): item is Row => item.kind === 'row').slice(0, 100));
       },
       () => undefined,
@@ -165,7 +175,7 @@ function useItems(pages: ReplayPages, first: number, from: number, to: number, s
       })
       .join(' ');
   }, [columns, sample]);
-  return { items, columns, widths };
+  return { items, columns, columnsFirst, widths };
 }
 
 function Item({ item, widths }: { readonly item: ReplayItem; readonly widths: string }) {

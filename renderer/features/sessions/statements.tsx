@@ -143,7 +143,9 @@ function StatementRow({ statement }: { readonly statement: StatementView }) {
         </Tooltip>
       )}
       {maskedValues !== undefined && maskedValues > 0 && (
-        <span className={style['masked']}>{maskedValues.toLocaleString()} masked</span>
+        <span className={`${style['masked']} ${style['wideOnly']}`}>
+          {maskedValues.toLocaleString()} masked
+        </span>
       )}
       <span className={`${style['number']} ${style['wideOnly']}`}>
         {rows === undefined ? '' : rows === 1 ? '1 row' : `${rows.toLocaleString()} rows`}

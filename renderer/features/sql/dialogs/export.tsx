@@ -62,7 +62,9 @@ function Export({
 }) {
   const [format, setFormat] = useState<Format>('csv');
   const [name, setName] = useState(() => `${label.replaceAll(/[^\p{L}\p{N}_ -]/gu, '')} ${stamp()}`.trim());
-  const [scope, setScope] = useState<'all' | 'view'>('all');
+  // The rest of a result that was cut is gone: what is here can be written, no more.
+  const isCut = model.loaded.state === 'cut';
+  const [scope, setScope] = useState<'all' | 'view'>(isCut ? 'view' : 'all');
   const [started, setStarted] = useState<string>();
   const [problem, setProblem] = useState<BridgeError>();
   const view = useExports(({ exports }) => exports.find(({ id }) => id === started));
@@ -126,7 +128,12 @@ function Export({
             size="sm"
             mt={8}
             value="all"
-            label="Every row of the statement, also those that are not loaded yet"
+            disabled={isCut}
+            label={
+              isCut
+                ? 'Every row of the statement: run it again, it did not come to its end'
+                : 'Every row of the statement, also those that are not loaded yet'
+            }
           />
           <Radio
             size="sm"

@@ -1,0 +1,196 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright';
+import { afterAll, it } from 'vitest';
+import { cloneRoot, login, psql, startGateway } from '../live/harness.js';
+import { createScope, start, until } from '../live/processes.js';
+import { type App, see, signIn, startApp } from './app.js';
+
+/**
+ * Pictures of the running app: the README's, and with PICTURES=DIR every screen in both themes, wide and narrow, for
+ * whoever changes one and wants to look at all of them.
+ */
+const scope = createScope();
+afterAll(() => scope.close());
+
+const everything = process.env['PICTURES'];
+const forReadme = join(cloneRoot(), 'test', 'desktop', 'pictures');
+const sizes = { wide: { width: 1400, height: 860 }, narrow: { width: 760, height: 900 } };
+
+/** One screen. `readme`: its dark picture is one of the README's. */
+async function picture(page: Page, name: string, readme = false): Promise<void> {
+  await page.waitForTimeout(400);
+  if (readme) {
+    mkdirSync(forReadme, { recursive: true });
+    await page.screenshot({ path: join(forReadme, `${name}.png`) });
+  }
+  if (everything === undefined) return;
+  mkdirSync(everything, { recursive: true });
+  for (const theme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: theme });
+    for (const [size, viewport] of Object.entries(sizes)) {
+      await page.setViewportSize(viewport);
+      await page.waitForTimeout(350);
+      await page.screenshot({ path: join(everything, `${name}-${theme}-${size}.png`) });
+    }
+  }
+  await page.setViewportSize(sizes.wide);
+}
+
+const query = `select c.full_name, c.email, c.phone, o.placed_at, o.total_cents / 100.0 as total
+from customers c
+join orders o on o.customer_id = c.id
+where o.total_cents > 20000
+order by o.placed_at desc
+limit 500;`;
+
+async function write(page: Page, text: string): Promise<void> {
+  await page.keyboard.press('F6');
+  await page.keyboard.press('Control+a');
+  await page.keyboard.press('Delete');
+  await page.keyboard.insertText(text);
+}
+
+async function command(page: Page, title: string): Promise<void> {
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox', { name: /Search commands/ }).fill(`>${title}`);
+  await page.keyboard.press('Enter');
+  await page.waitForTimeout(300);
+}
+
+it('SQL, as an engineer', async () => {
+  const app: App = await startApp(scope);
+  const page = await app.page();
+  await page.getByRole('button', { name: 'Sign in with the browser' }).waitFor();
+  await picture(page, 'first-screen');
+  await signIn(app, page, 'engineer');
+  await picture(page, 'empty');
+  await page.getByRole('option', { name: /shop-db/ }).dblclick();
+  await page.getByText('Results appear here').waitFor();
+  await write(page, query);
+  await page.keyboard.press('Control+Enter');
+  await see(page, '500 rows');
+  await page
+    .getByRole('grid')
+    .last()
+    .click({ position: { x: 300, y: 120 } });
+  await picture(page, 'sql', true);
+  await page.keyboard.press('Enter');
+  await picture(page, 'sql-value');
+  await page.keyboard.press('Escape');
+  await page
+    .getByRole('button', { name: 'Row as a form' })
+    .click()
+    .catch(() => undefined);
+  await picture(page, 'sql-record');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Control+Alt+e');
+  await picture(page, 'sql-export');
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Tables' }).click();
+  await picture(page, 'sql-tables');
+  await page.getByRole('button', { name: 'History' }).click();
+  await picture(page, 'sql-history');
+  await page.getByRole('button', { name: 'History' }).click();
+  await page.keyboard.press('F6');
+  await page.keyboard.press('Control+Shift+e');
+  await see(page, /estimated, cost/);
+  await picture(page, 'sql-plan');
+  await write(page, 'select full_name, emial\nfrom customers');
+  await page.keyboard.press('Control+Enter');
+  await page.locator('.squiggly-error').waitFor();
+  await picture(page, 'sql-error');
+  await write(page, 'drop table customers');
+  await page.keyboard.press('Control+Enter');
+  await see(page, /No policy|Policy/);
+  await picture(page, 'sql-denied');
+  await write(page, 'select ');
+  await page.keyboard.press('Control+Space');
+  await picture(page, 'sql-completion');
+  await page.keyboard.press('Escape');
+  await command(page, 'Show tunnels');
+  await picture(page, 'tunnels-empty');
+  await page.getByRole('textbox', { name: 'Connection for a new tunnel' }).click();
+  await page.getByRole('option', { name: 'shop-db' }).last().click();
+  await page.getByRole('button', { name: 'Open a tunnel' }).click();
+  await page.getByRole('article', { name: 'Tunnel to shop-db' }).waitFor();
+  await picture(page, 'tunnels');
+  await command(page, 'Settings');
+  await picture(page, 'settings');
+});
+
+it('sessions, as an admin', async () => {
+  const gateway = await startGateway(scope);
+  const contractor = await login(scope, gateway, 'contractor');
+  const engineer = await login(scope, gateway, 'engineer');
+  const tunnel = await contractor.tunnel('shop-db');
+  const other = await engineer.tunnel('shop-db');
+  await psql(tunnel.env, 'select count(*) from orders');
+  await psql(other.env, 'select status, count(*) from orders group by status');
+  const client = start(scope, 'psql', ['-X', '-q'], { env: tunnel.env });
+  const statements = [
+    'select full_name, email from customers order by id limit 12;',
+    "select count(*) from orders where status = 'paid';",
+    'delete from customers;',
+    'select * from orders where customer_id = 17;',
+  ];
+  for (const each of statements) {
+    client.stdin.write(`${each}\n`);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+  }
+  const app = await startApp(scope, { gateway: gateway.url });
+  const page = await app.page();
+  await see(page, 'Compare the fingerprint');
+  await picture(page, 'fingerprint');
+  await page.getByRole('button', { name: 'It is the same: trust it' }).click();
+  await signIn(app, page, 'admin');
+  await command(page, 'Show all sessions');
+  const row = page.getByRole('row').filter({ hasText: /Casey/ }).first();
+  await row.waitFor();
+  await picture(page, 'sessions');
+  await row.dblclick();
+  const list = page.getByRole('region', { name: 'Statements' });
+  await list
+    .getByText(/delete from customers/)
+    .first()
+    .click();
+  await picture(page, 'session');
+  await list
+    .getByText(/select full_name/)
+    .first()
+    .click();
+  await page.getByText('Replay', { exact: true }).click();
+  await page.getByRole('region', { name: 'Replay' }).waitFor();
+  await picture(page, 'replay', true);
+  await page.keyboard.press('Control+k');
+  await page.keyboard.insertText('casey');
+  await until('the session is found', async () =>
+    (await page.getByRole('option', { name: /Casey/ }).count()) > 0 ? true : undefined,
+  );
+  await picture(page, 'palette');
+  await page.keyboard.press('Control+Enter');
+  await page.keyboard.insertText('the contract has ended');
+  await picture(page, 'revoke');
+  await page.keyboard.press('Enter');
+  await see(page, /revoked/);
+  await picture(page, 'revoked');
+  for (const [title, name] of [
+    ['Search statements', 'search'],
+    ['Verify the audit log', 'log'],
+    ['Manage connections', 'admin-connections'],
+    ['Edit policies', 'admin-policies'],
+    ['Show people', 'admin-people'],
+  ] as const) {
+    await command(page, title);
+    if (name === 'search') {
+      await page.getByLabel('Search for').fill('customers');
+      await page.keyboard.press('Enter');
+      await page.waitForTimeout(800);
+    }
+    if (name === 'log') await page.getByRole('button', { name: /Verify/ }).click();
+    await picture(page, name);
+  }
+  gateway.signal('SIGKILL');
+  await see(page, /keeps trying/);
+  await picture(page, 'no-gateway');
+});
