@@ -70,6 +70,7 @@ function Dialog({
             required={reason.required}
             withAsterisk={reason.required}
             maxLength={1000}
+            autoFocus
             data-autofocus
             value={typed}
             onChange={(event) => setTyped(event.currentTarget.value)}

@@ -17,6 +17,7 @@ import { keepWorkspace, loadWorkspace, type Workspace } from './workspace.js';
 const sections: readonly Section[] = features
   .flatMap((feature) => feature.sections ?? [])
   .sort((a, b) => a.order - b.order);
+const narrow = '(max-width: 840px)';
 const widthMin = 160;
 const widthMax = 640;
 
@@ -44,7 +45,14 @@ function Workbench({
   const dock = useRef<DockHandle>(null);
   const allowed = sections.filter((section) => section.may?.(app) !== false);
   const [wanted, setWanted] = useState(workspace?.section ?? 'connections');
-  const [hidden, setHidden] = useState(false);
+  const [hidden, setHidden] = useState(() => matchMedia(narrow).matches);
+  // A narrow window is for the work; the rail and its key bring the sidebar back.
+  useEffect(() => {
+    const media = matchMedia(narrow);
+    const changed = ({ matches }: MediaQueryListEvent) => setHidden(matches);
+    media.addEventListener('change', changed);
+    return () => media.removeEventListener('change', changed);
+  }, []);
   const section = allowed.find((each) => each.id === wanted) ?? allowed[0];
   const [ready, setReady] = useState(false);
   const changed = useRef<() => void>(() => undefined);

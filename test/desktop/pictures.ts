@@ -66,6 +66,7 @@ it('SQL, as an engineer', async () => {
   await signIn(app, page, 'engineer');
   await picture(page, 'empty');
   await page.getByRole('option', { name: /shop-db/ }).dblclick();
+  await page.locator('.monaco-editor').first().waitFor();
   await page.getByText('Results appear here').waitFor();
   await write(page, query);
   await page.keyboard.press('Control+Enter');
@@ -110,7 +111,11 @@ it('SQL, as an engineer', async () => {
   await page.keyboard.press('Escape');
   await command(page, 'Show tunnels');
   await picture(page, 'tunnels-empty');
-  await page.getByRole('textbox', { name: 'Connection for a new tunnel' }).click();
+  await page
+    .getByRole('textbox', { name: 'Connection for a new tunnel' })
+    .or(page.getByRole('combobox', { name: 'Connection for a new tunnel' }))
+    .first()
+    .click();
   await page.getByRole('option', { name: 'shop-db' }).last().click();
   await page.getByRole('button', { name: 'Open a tunnel' }).click();
   await page.getByRole('article', { name: 'Tunnel to shop-db' }).waitFor();
@@ -169,7 +174,7 @@ it('sessions, as an admin', async () => {
   );
   await picture(page, 'palette');
   await page.keyboard.press('Control+Enter');
-  await page.keyboard.insertText('the contract has ended');
+  await page.getByRole('textbox', { name: 'Reason' }).fill('the contract has ended');
   await picture(page, 'revoke');
   await page.keyboard.press('Enter');
   await see(page, /revoked/);

@@ -146,12 +146,10 @@ export class Problems {
 
 function linesOf({ message, detail, hint, code, denied }: SqlProblem): string[] {
   const lines = [`${sentence(message)} ${code === '' ? '' : `(${code})`}`.trim()];
-  if (denied !== undefined)
-    lines.push(
-      `${denied.policy === '' ? 'No policy allows it' : `Policy ${denied.policy}`}. ${sentence(denied.action)}`,
-    );
+  if (denied !== undefined && denied.policy !== '') lines.push(`Policy ${denied.policy}.`);
+  if (denied !== undefined) lines.push(sentence(denied.action));
   if (detail !== undefined) lines.push(sentence(detail));
-  if (hint !== undefined) lines.push(`Hint: ${sentence(hint)}`);
+  if (hint !== undefined && hint !== denied?.action) lines.push(`Hint: ${sentence(hint)}`);
   return lines;
 }
 

@@ -154,17 +154,16 @@ function Problem({ problem, show }: { readonly problem: SqlProblem; readonly sho
       </p>
       {denied !== undefined && (
         <p>
-          {denied.policy === '' ? (
-            'No policy allows it'
-          ) : (
+          {denied.policy !== '' && (
             <>
               Policy{' '}
               <b>
                 <VisibleText text={denied.policy} />
               </b>
+              .{' '}
             </>
           )}
-          . <VisibleText text={sentence(denied.action)} />
+          <VisibleText text={sentence(denied.action)} />
         </p>
       )}
       {detail !== undefined && (
@@ -172,7 +171,7 @@ function Problem({ problem, show }: { readonly problem: SqlProblem; readonly sho
           <VisibleText text={detail} />
         </p>
       )}
-      {hint !== undefined && (
+      {hint !== undefined && hint !== denied?.action && (
         <p>
           Hint: <VisibleText text={hint} />
         </p>

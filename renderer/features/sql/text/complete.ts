@@ -205,7 +205,7 @@ class Maker {
       ...this.#columns(),
       ...[...functions, ...builtinFunctions.filter(({ name }) => !known.has(name))]
         .filter(firstOfName())
-        .map((each) => functionItem(each, 4)),
+        .map((each) => functionItem(each, isUsual(each) ? 4 : 6)),
       ...this.#keywords(keywords, 5),
     ];
   }
@@ -351,6 +351,13 @@ function functionItem(each: SchemaFunction, rank: number): Item {
     detail: `(${each.arguments}) ${each.returns}`,
     rank,
   };
+}
+
+const usualNames = new Set(builtinFunctions.map(({ name }) => name));
+
+/** The database's own functions, and what everybody uses: the three thousand others come after the keywords. */
+function isUsual({ schema, name }: SchemaFunction): boolean {
+  return schema !== 'pg_catalog' || usualNames.has(name);
 }
 
 function firstOfName(): (each: { readonly name: string }) => boolean {
