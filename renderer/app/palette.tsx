@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { create } from 'zustand';
 import { chordText } from '../ui/chords.js';
 import { VisibleText } from '../ui/visible-text.js';
-import { type PaletteEntry, useRegistered } from '../ui/workbench.js';
+import { mayUse, type PaletteEntry, useRegistered } from '../ui/workbench.js';
 import style from './app.module.css';
 import { score } from './fuzzy.js';
 import { chordFor } from './shortcuts.js';
@@ -172,7 +172,7 @@ function useEntries(text: string): readonly Entry[] {
   }, [wanted, onlyCommands, features]);
   return useMemo(() => {
     const own = [...commands.values()]
-      .filter((command) => command.when?.() !== false)
+      .filter((command) => mayUse(command) && command.when?.() !== false)
       .map((command) => {
         const keys = chordFor(command);
         return { ...command, group: command.group, ...(keys === '' ? {} : { keys: chordText(keys) }) };

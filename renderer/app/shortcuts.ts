@@ -1,6 +1,6 @@
 import { useKnown } from '../ui/app-state.js';
 import { chordOf, normalChord } from '../ui/chords.js';
-import { type Command, useRegistered } from '../ui/workbench.js';
+import { type Command, mayUse, useRegistered } from '../ui/workbench.js';
 import { isAsking } from './dialogs.js';
 
 /** The chord of a command as it is set now; empty where the person took it away. */
@@ -20,7 +20,7 @@ export function listenToKeys(): () => void {
     if (chord === undefined || !/^(Mod|Ctrl|Alt)\+|^F\d/.test(chord)) return;
     const { commands } = useRegistered.getState();
     const found = [...commands.values()].find(
-      (command) => chordFor(command) === chord && command.when?.() !== false,
+      (command) => chordFor(command) === chord && mayUse(command) && command.when?.() !== false,
     );
     if (found === undefined) return;
     event.preventDefault();

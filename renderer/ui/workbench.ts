@@ -1,6 +1,7 @@
 import type { ComponentType } from 'react';
 import { create } from 'zustand';
 import type { AppState } from '../../gateway-core/contract/bridge/app.js';
+import { useKnown } from './app-state.js';
 
 /**
  * What the features and the shell agree on. A feature never imports another one: it opens tabs by their kind, offers
@@ -51,7 +52,14 @@ export interface Command {
   readonly shortcut?: string;
   /** Not offered, and its shortcut not taken, while it says false. */
   readonly when?: () => boolean;
+  /** Absent everywhere, settings too, where the person may not. Everybody may without it. */
+  readonly may?: (state: AppState) => boolean;
   readonly run: () => void;
+}
+
+export function mayUse(command: Command): boolean {
+  const { app } = useKnown.getState();
+  return app === undefined || command.may?.(app) !== false;
 }
 
 /** An entry of the palette that is not a fixed command: a connection, a session, a person. */

@@ -162,7 +162,7 @@ function SessionRow({ session, open }: { readonly session: SessionView; readonly
       <span role="gridcell" className={style['line']}>
         <Line chain={session.chain} connection={session.connection} />
       </span>
-      <span role="gridcell" className={style['number']}>
+      <span role="gridcell" className={`${style['number']} ${style['roomy']}`}>
         {session.statements.toLocaleString()} {session.statements === 1 ? 'statement' : 'statements'}
       </span>
       <span role="gridcell" className={style['number']}>
@@ -171,10 +171,10 @@ function SessionRow({ session, open }: { readonly session: SessionView; readonly
           {...(session.endedAt === undefined ? {} : { to: session.endedAt })}
         />
       </span>
-      <span role="gridcell" className={style['number']}>
+      <span role="gridcell" className={`${style['number']} ${style['roomy']}`}>
         <Time at={session.startedAt} short />
       </span>
-      <span role="gridcell" className={style['cause']}>
+      <span role="gridcell" className={`${style['cause']} ${style['roomy']}`}>
         {live ? '' : causes[session.endCause ?? 'client']}
       </span>
       <span role="gridcell" className={style['acts']}>

@@ -2,7 +2,7 @@ import { Button, Text } from '@mantine/core';
 import { useState } from 'react';
 import { prefer, useKnown } from '../../ui/app-state.js';
 import { chordOf, chordText, normalChord } from '../../ui/chords.js';
-import { type Command, useRegistered } from '../../ui/workbench.js';
+import { type Command, mayUse, useRegistered } from '../../ui/workbench.js';
 import style from './settings.module.css';
 
 /** Every command with its keys; a click and the next keys change them. */
@@ -12,9 +12,9 @@ export function Shortcuts() {
   const [editing, setEditing] = useState<string>();
   const [clash, setClash] = useState<string>();
   const keysOf = ({ id, shortcut }: Command) => normalChord(own[id] ?? shortcut ?? '');
-  const all = [...commands.values()].sort(
-    (a, b) => a.group.localeCompare(b.group) || a.title.localeCompare(b.title),
-  );
+  const all = [...commands.values()]
+    .filter(mayUse)
+    .sort((a, b) => a.group.localeCompare(b.group) || a.title.localeCompare(b.title));
   const set = (id: string, keys: string) => {
     const other = keys === '' ? undefined : all.find((each) => each.id !== id && keysOf(each) === keys);
     if (other !== undefined) return setClash(`${chordText(keys)} is taken by “${other.title}”.`);
