@@ -1,20 +1,21 @@
 /**
- * `npm run bench [-- --quick] [-- --only gateway|rooms]`: measures the gateway beside what it stands in for, and each
- * room by itself; prints tables and writes bench.json. It asserts nothing: figures are for people to judge.
+ * `npm run bench [-- --quick] [-- --only gateway|rooms|desktop]`: measures the gateway beside what it stands in for, each
+ * room by itself, and what a person at the desktop waits for; prints tables and writes bench.json. It asserts nothing:
+ * figures are for people to judge. A part that fails is named, and the others are measured all the same.
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release, totalmem } from 'node:os';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installDebianPackages } from '../../gateway-core/setup/debian-packages.mjs';
-import { fail, prepare, root } from '../../gateway-core/setup/prepare.mjs';
+import { fail, prepare, root, tool } from '../../gateway-core/setup/prepare.mjs';
 
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 });
-if (values.only !== undefined && !['gateway', 'rooms'].includes(values.only))
-  fail('--only takes gateway or rooms');
+const parts = ['gateway', 'rooms', 'desktop'];
+if (values.only !== undefined && !parts.includes(values.only)) fail(`--only takes ${parts.join(', ')}`);
 
 prepare();
 const byHand = installDebianPackages();
@@ -22,13 +23,21 @@ if (byHand !== undefined)
   fail(`the bench needs Debian packages; run this, then npm run bench again:\n  ${byHand}`);
 
 const report = { at: new Date().toISOString(), quick: values.quick, machine: machine() };
-if (values.only !== 'rooms') report.gateway = await gateway();
-if (values.only !== 'gateway') report.rooms = rooms();
+const measure = { gateway, rooms, desktop };
+for (const part of parts) {
+  if (values.only !== undefined && values.only !== part) continue;
+  try {
+    report[part] = await measure[part]();
+  } catch (error) {
+    report.failed = { ...report.failed, [part]: error.stack };
+    console.error(`${part} could not be measured: ${error.stack}`);
+  }
+}
 report.machine.loadAfter = loadavg();
 print(report);
 writeFileSync(join(root, 'bench.json'), `${JSON.stringify(report, undefined, 2)}\n`);
 console.log('\nwritten to bench.json');
-process.exit(0);
+process.exit(report.failed === undefined ? 0 : 1);
 
 function machine() {
   const version = (program, ...args) =>
@@ -85,7 +94,20 @@ function rooms() {
   );
 }
 
-function print({ machine: place, gateway: found, rooms: inRooms }) {
+function desktop() {
+  const file = join(mkdtempSync(join(tmpdir(), 'throughline-bench-')), 'desktop.json');
+  const [node, vitest] = tool('vitest', 'vitest.mjs');
+  const env = { ...process.env, BENCH_DESKTOP: file, BENCH_QUICK: values.quick ? '1' : '0' };
+  const { status } = spawnSync(node, [vitest, 'run', '--config', 'test/desktop/bench.config.ts'], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 2, 2],
+  });
+  if (status !== 0) throw new Error('see its output above');
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+function print({ machine: place, gateway: found, rooms: inRooms, desktop: seen }) {
   console.log(
     `\n${place.cpu}, ${place.cores} cores, Linux ${place.kernel}, Node ${place.node}, ${place.postgres}`,
   );
@@ -93,6 +115,10 @@ function print({ machine: place, gateway: found, rooms: inRooms }) {
     `load before ${place.loadBefore.map(one).join(' ')}, after ${place.loadAfter.map(one).join(' ')}`,
   );
   if (found !== undefined) printGateway(found);
+  if (seen !== undefined) {
+    console.log('\ndesktop, in Chromium without a GPU');
+    for (const [name, value] of Object.entries(seen)) console.log(`  ${name}  ${JSON.stringify(value)}`);
+  }
   for (const [name, results] of Object.entries(inRooms ?? {})) {
     console.log(`\n${name.replace('.bench.js', '')}`);
     for (const { bench: _, ...figures } of results)
