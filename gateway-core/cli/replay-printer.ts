@@ -68,6 +68,7 @@ function printItem(output: Output, item: Exclude<ReplayItem, Of<'columns'> | Of<
         dim(`${clock(item.atMs)}  session ended${item.endCause === undefined ? '' : `: ${item.endCause}`}`),
       );
     case 'problem':
+      if (item.code === 'deleted-by-retention') return print(output, red('  DELETED: '), oneLine(item.text));
       return print(output, red(`  THE RECORDING IS DAMAGED (${item.code}): `), oneLine(item.text));
   }
 }

@@ -161,7 +161,11 @@ export const StatementView = z.object({
 });
 export type StatementView = z.infer<typeof StatementView>;
 
-export const SessionDetail = SessionView.extend({ statements: z.array(StatementView) });
+export const SessionDetail = SessionView.extend({
+  statements: z.array(StatementView),
+  /** What retention has deleted of the recording, and with it of `statements`: all of it, or its beginning. */
+  deleted: z.enum(['whole', 'beginning']).optional(),
+});
 export type SessionDetail = z.infer<typeof SessionDetail>;
 
 /** One line of `GET /v1/live`: what changes, as it changes, of what the person may see. */

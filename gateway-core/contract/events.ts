@@ -155,6 +155,16 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     bytes: z.number().int(),
     sha256: z.string(),
   }),
+  /** Retention has deleted recordings, or what of them was older than `before`. Their hashes stay in this log. */
+  z.object({
+    ...base,
+    kind: z.literal('recordings.removed'),
+    before: Timestamp,
+    segments: z.number().int(),
+    bytes: z.number().int(),
+    /** Of which nothing is left. */
+    sessions: z.number().int(),
+  }),
   z.object({
     ...base,
     kind: z.literal('connection.put'),
@@ -177,7 +187,8 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     ...base,
     kind: z.literal('record.read'),
     by: z.string(),
-    what: z.enum(['replay', 'search', 'show']),
+    /** `live`: read along while others worked, from then on for an hour at most. */
+    what: z.enum(['replay', 'search', 'show', 'live']),
     session: SessionId.optional(),
     query: z.string().optional(),
   }),

@@ -22,12 +22,14 @@ import { SessionId } from '../contract/ids.js';
 import type { Identity } from '../identity/index.js';
 import { type Decider, decideAdmin, decider } from '../policy/index.js';
 import type { Connection, ConnectionRegistry } from './connections.js';
-import { bodyOf, ndjson } from './http-body.js';
+import { feedStream } from './feed-stream.js';
+import { type ApiBindings, bodyOf, ndjson } from './http-body.js';
 import { asThroughlineError, problemResponse } from './http-problems.js';
-import { feedLimits, feedStream, type LiveFeed } from './live-feed.js';
+import { feedLimits, type LiveFeed } from './live-feed.js';
 import type { LiveSessions } from './live-sessions.js';
 import type { PolicyRegistry } from './policies.js';
 import type { GatewayRecorder } from './recorder.js';
+import { deletedOf, sayDeleted } from './retention.js';
 import type { Sealer } from './sealer/index.js';
 
 /** What the API is made of. */
@@ -46,7 +48,7 @@ export interface GatewayRooms {
 }
 
 interface Environment {
-  Bindings: { remoteAddress: string };
+  Bindings: ApiBindings;
   Variables: { actor: Actor };
 }
 
@@ -94,6 +96,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
     return undefined;
   });
 
+  const keptSinceMs = (): number => (rooms.retentionMs === undefined ? 0 : now() - rooms.retentionMs);
   const deciderFor = (
     actor: Actor,
     connection: { name: string; protocol: string; labels: Record<string, string> },
@@ -237,20 +240,28 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
   app.get(paths.live, (context) => {
     const actor = context.get('actor');
     const { signIn } = actor;
+    const headers = { 'content-type': 'application/x-ndjson' };
+    // Its answer has no body: nobody would ever read or cancel the feed.
+    if (context.req.method === 'HEAD') return new Response(null, { headers });
     if (feed.readers >= feedLimits.feedsMax || feed.readersOf(signIn) >= feedLimits.feedsPerSignInMax) {
       throw new ThroughlineError('rate-limited', 'too many live feeds are open', {
         action: 'close some first',
       });
     }
+    const by = actor.chain[0].id;
     const stream = feedStream({
       feed,
       signIn,
+      signInEndsAtMs: actor.expiresAtMs,
       maySee: (session) => mayOn(actor, 'session:view', session).kind === 'allow',
+      isOwn: (session) => session.principal === by,
+      noteOthers: () => recorder.record({ kind: 'record.read', by, what: 'live' }),
       isOver: () => identity.isSignInEnded(signIn),
       onSignInEnded: identity.onSignInEnded,
+      drop: context.env.drop,
       now,
     });
-    return new Response(stream, { headers: { 'content-type': 'application/x-ndjson' } });
+    return new Response(stream, { headers });
   });
 
   app.get(paths.session(':id').replace('%3A', ':'), async (context) => {
@@ -258,7 +269,9 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
     await sealer.caughtUp();
     const session = await viewOf(actor, context.req.param('id') ?? '', 'session:view');
     await noteRead(actor, 'show', session);
-    const detail: SessionDetail = { ...session, statements: await sealer.statements(session.id) };
+    const { statements, problems } = await sealer.recordedStatements(session.id);
+    const deleted = deletedOf(session, problems, keptSinceMs());
+    const detail: SessionDetail = { ...session, statements, ...(deleted === undefined ? {} : { deleted }) };
     return context.json(detail);
   });
 
@@ -267,7 +280,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
     await sealer.caughtUp();
     const session = await viewOf(actor, context.req.param('id') ?? '', 'session:replay');
     await noteRead(actor, 'replay', session);
-    return new Response(ndjson(sealer.replay(session.id)), {
+    return new Response(ndjson(sayDeleted(sealer.replay(session.id), session, keptSinceMs())), {
       headers: { 'content-type': 'application/x-ndjson' },
     });
   });
@@ -350,10 +363,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
 
   app.post(paths.logVerify, async (context) => {
     await sealer.caughtUp();
-    const { retentionMs } = rooms;
-    return context.json(
-      await sealer.verify(retentionMs === undefined ? {} : { keptSinceMs: now() - retentionMs }),
-    );
+    return context.json(await sealer.verify({ keptSinceMs: keptSinceMs() }));
   });
 
   app.get(paths.adminConnections, (context) => {

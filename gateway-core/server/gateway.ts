@@ -174,10 +174,10 @@ async function compose(
     rules: [{ detect: ['email', 'card', 'iban', 'phone', 'key'], with: 'redact' }],
     hashKey: keys.derive('hash-masks'),
   });
-  const feed = new LiveFeed(now);
+  const feed = new LiveFeed(now, () => policies.current.usesTime);
   const recorder = gatewayRecorder({
     journal,
-    heard: (event) => feed.hear(event),
+    heard: (event, kept) => (kept ? feed.hear(event) : feed.missed(event)),
     maskText: (text) => ownTexts.maskText(text).text,
     log,
   });

@@ -2,10 +2,17 @@ import type { z } from 'zod';
 import { ThroughlineError } from '../contract/errors.js';
 import { limits } from '../contract/limits.js';
 
+/** What the API knows of a request besides the request. */
+export interface ApiBindings {
+  readonly remoteAddress: string;
+  /** Breaks off the answer, unless the client has all of it. */
+  readonly drop: () => void;
+}
+
 /** Reads a JSON body within its bound and checks it. */
 export async function bodyOf<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
   const type = request.headers.get('content-type') ?? '';
-  if (!/^application\/json\b/i.test(type)) {
+  if (!/^application\/json\s*(;|$)/i.test(type)) {
     throw new ThroughlineError('invalid-request', 'the body must be application/json');
   }
   const text = await boundedText(request);
@@ -35,20 +42,28 @@ async function boundedText(request: Request): Promise<string> {
       chunks.push(chunk);
     }
   }
-  return Buffer.concat(chunks).toString('utf8');
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw new ThroughlineError('invalid-request', 'the body is not UTF-8');
+  }
 }
 
-/** One JSON value a line. */
+/** One JSON value a line. Nothing is begun before somebody reads: an answer to HEAD is never read nor cancelled. */
 export function ndjson(items: AsyncIterable<unknown>): ReadableStream<Uint8Array> {
-  const iterator = items[Symbol.asyncIterator]();
-  return new ReadableStream({
-    async pull(controller) {
-      const next = await iterator.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(Buffer.from(`${JSON.stringify(next.value)}\n`));
+  let iterator: AsyncIterator<unknown> | undefined;
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        iterator ??= items[Symbol.asyncIterator]();
+        const next = await iterator.next();
+        if (next.done === true) controller.close();
+        else controller.enqueue(Buffer.from(`${JSON.stringify(next.value)}\n`));
+      },
+      async cancel() {
+        await iterator?.return?.();
+      },
     },
-    async cancel() {
-      await iterator.return?.();
-    },
-  });
+    { highWaterMark: 0 },
+  );
 }

@@ -7,6 +7,7 @@ import { ThroughlineError } from '../contract/errors.js';
 import type { Identity } from '../identity/index.js';
 import type { ServerCertificate } from './certificates.js';
 import { isLoopback } from './config.js';
+import type { ApiBindings } from './http-body.js';
 import { asThroughlineError, refuseUpgrade } from './http-problems.js';
 import type { GatewayRecorder } from './recorder.js';
 import type { SessionServer } from './sessions.js';
@@ -28,7 +29,7 @@ export interface ApiListenerInput {
   readonly port: number;
   readonly certificate: ServerCertificate;
   readonly app: () => {
-    fetch(request: Request, bindings: { remoteAddress: string }): Response | Promise<Response>;
+    fetch(request: Request, bindings: ApiBindings): Response | Promise<Response>;
   };
   readonly identity: () => Identity;
   readonly sessions: () => SessionServer;
@@ -51,7 +52,10 @@ export async function listenApi(input: ApiListenerInput): Promise<Listener> {
   const handle = getRequestListener((request, environment) => {
     const remoteAddress =
       ('incoming' in environment ? environment.incoming.socket.remoteAddress : undefined) ?? '';
-    return input.app().fetch(request, { remoteAddress });
+    const drop = (): void => {
+      if ('outgoing' in environment && !environment.outgoing.writableFinished) environment.outgoing.destroy();
+    };
+    return input.app().fetch(request, { remoteAddress, drop });
   });
   server.on('request', (request, response) => {
     handle(request, response).catch((error: unknown) => {

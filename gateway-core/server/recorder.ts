@@ -15,12 +15,27 @@ export interface GatewayRecorder {
 
 export function gatewayRecorder(input: {
   journal: Recorder;
-  /** Hears every event once it was handed to the journal. */
-  heard: (event: AuditEventInput) => void;
+  /**
+   * Hears every event in the order of the journal, once it is known whether it is kept: `recorded` or `durable`, as
+   * was asked. What it throws is complained of.
+   */
+  heard: (event: AuditEventInput, kept: boolean) => void;
   maskText: (text: string) => string;
   log: (line: string) => void;
 }): GatewayRecorder {
-  const journal = heardJournal(input.journal, input.heard);
+  const complain: GatewayRecorder['complain'] = (what, error) => {
+    const kind =
+      error instanceof Error ? `${error.name}${'code' in error ? ` ${String(error.code)}` : ''}` : '';
+    const place = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : '';
+    input.log(JSON.stringify({ at: new Date().toISOString(), level: 'error', what, kind, place }));
+  };
+  const journal = heardJournal(input.journal, (event, kept) => {
+    try {
+      input.heard(event, kept);
+    } catch (error) {
+      complain('an event could not be told on', error);
+    }
+  });
   return {
     journal,
     maskText: input.maskText,
@@ -30,20 +45,29 @@ export function gatewayRecorder(input: {
           result instanceof Error ? reject(result) : resolve(),
         );
       }),
-    complain: (what, error) => {
-      const kind =
-        error instanceof Error ? `${error.name}${'code' in error ? ` ${String(error.code)}` : ''}` : '';
-      const place = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : '';
-      input.log(JSON.stringify({ at: new Date().toISOString(), level: 'error', what, kind, place }));
-    },
+    complain,
   };
 }
 
-function heardJournal(journal: Recorder, heard: (event: AuditEventInput) => void): Recorder {
+/** The journal calls back out of order where durabilities differ; what is told on keeps the order of the calls. */
+function heardJournal(journal: Recorder, heard: (event: AuditEventInput, kept: boolean) => void): Recorder {
+  const handed: { readonly event: AuditEventInput; kept?: boolean }[] = [];
+  const tellOn = (): void => {
+    for (let next = handed[0]; next?.kept !== undefined; next = handed[0]) {
+      handed.shift();
+      heard(next.event, next.kept);
+    }
+  };
   return {
     event: (event, durability, done) => {
-      journal.event(event, durability, done);
-      heard(event);
+      const entry: { readonly event: AuditEventInput; kept?: boolean } = { event };
+      handed.push(entry);
+      journal.event(event, durability, (result) => {
+        entry.kept = !(result instanceof Error);
+        // The data path first: it waits for this, and nobody waits for what is told.
+        done(result);
+        tellOn();
+      });
     },
     content: (session, seq, stream, bytes) => journal.content(session, seq, stream, bytes),
     flush: (done, session) => journal.flush(done, session),

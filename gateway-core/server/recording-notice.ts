@@ -16,20 +16,36 @@ export function recordingNotice(
     'Every session on a connection: when, how long, through which agents, and why it ended.',
     'Every statement you run, also refused ones, with the decision and its policy. Values that look like e-mail addresses, cards, accounts, phone numbers or keys are masked in it.',
     rowsSentence(rows),
-    'Which recordings of other people you look at, and what you search for.',
+    'When you look at the recordings or the live statements of other people, and what you search for when that finds theirs.',
+    'Connections that were refused to you, the handles you make, and what you change as an admin.',
   ];
   if (demo) what.push('This is the demo: all of it stays in a directory of your own on this machine.');
   return {
     what,
-    who: 'You see your own sessions. Admins and auditors see and replay those that policy opens to them, and each look of theirs is recorded too.',
+    who: 'Whom policy lets: it says who sees and replays your sessions, you included. When others look at your statements, that is recorded too.',
     ...(retentionMs === undefined ? {} : { recordingDays: Math.round(retentionMs / dayMs) }),
   };
 }
 
+/** The connections differ, and who reads this may not know which they will use: what holds for all of them. */
 function rowsSentence(rows: readonly number[]): string {
-  if (rows.length > 0 && rows.every((bytes) => bytes === 0))
+  const some = rows.filter((bytes) => bytes > 0);
+  const none = some.length < rows.length;
+  if (none && some.length === 0)
     return 'Of results: columns, row counts and a hash, not the rows themselves.';
-  if (rows.some((bytes) => bytes === Number.POSITIVE_INFINITY))
-    return 'What came back, masked as you saw it: all rows on some connections, on others up to a limit for each result.';
-  return 'What came back, masked as you saw it, up to a limit for each result; past it counts and a hash.';
+  const all = some.filter((bytes) => bytes === Number.POSITIVE_INFINITY).length;
+  const wholes = some.length > 0 && all === some.length;
+  const kinds = [
+    ...(all > 0 ? ['all rows'] : []),
+    ...(wholes ? [] : ['rows up to a limit for each result, past it counts and a hash']),
+    ...(none ? ['no rows, only counts and a hash'] : []),
+  ];
+  const [first = '', ...others] = kinds;
+  const where =
+    others.length === 0 ? first : [`${first} on some connections`, ...others.map(onOthers)].join('; ');
+  return `What comes back, masked as you see it, and what you send with COPY: ${where}.`;
+}
+
+function onOthers(kind: string): string {
+  return `on others ${kind}`;
 }

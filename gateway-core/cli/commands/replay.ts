@@ -14,17 +14,27 @@ export const run: Run = (context, input) => {
     const printer = createReplayPrinter(context.stdout);
     let lastMs = 0;
     let problems = 0;
+    let others = 0;
+    let deleted: string | undefined;
     for await (const item of api.recording(gateway, argument(input))) {
       if (speed !== undefined && 'atMs' in item) {
         printer.flush();
         await sleep(Math.min(Math.max(0, item.atMs - lastMs) / speed, pauseMsMax));
         lastMs = item.atMs;
       }
-      if (item.kind === 'problem') problems += 1;
+      if (item.kind === 'problem') {
+        if (item.code === 'deleted-by-retention') deleted = item.text;
+        else problems += 1;
+      } else others += 1;
       if (context.json) printJson(context.stdout, item);
       else printer.add(item);
     }
     printer.flush();
+    if (problems === 0 && deleted !== undefined && others === 0) {
+      throw new ThroughlineError('not-found', deleted, {
+        action: 'ask who runs the gateway how long recordings are kept: `retention` in its config',
+      });
+    }
     if (problems === 0) return 0;
     throw new ThroughlineError('verification-failed', 'the recording has a hole or does not fit its seal', {
       action: 'run `throughline log verify` and keep a copy of the data directory',

@@ -15,11 +15,18 @@ const columns = [
   { title: 'ROWS', right: true },
 ];
 
+const deletedTexts = {
+  whole: 'Retention has deleted this recording. The audit log still proves that the session was.',
+  beginning: 'Retention has deleted the beginning of this recording.',
+} as const;
+
 export const run: Run = (context, input) =>
   withGateway(context, input, async (gateway) => {
     const session = await api.session(gateway, argument(input));
     if (context.json) return printJson(context.stdout, session);
     printHead(context, session);
+    if (session.deleted !== undefined) print(context.stdout, red(deletedTexts[session.deleted]));
+    if (session.deleted === 'whole') return;
     if (session.statements.length === 0) return print(context.stdout, 'No statements.');
     printTable(context.stdout, columns, session.statements.map(statementRow));
   });

@@ -6,19 +6,25 @@ import type { AuditEvent } from '../../contract/events.js';
 import type { SessionId } from '../../contract/ids.js';
 import { timeMs } from '../../recording/event-codec.js';
 import { listSessions } from '../../recording/paths.js';
-import { type RecordedEvent, RecordingReader } from '../../recording/reader.js';
+import { type RecordedEvent, type RecordingProblem, RecordingReader } from '../../recording/reader.js';
 import type { RecordingPlace } from '../../recording/segment-file.js';
 import { leafOf } from './leaves.js';
 import { recordedSession } from './session-feed.js';
 
 const problemsMax = 1000;
 
+/** What the log says of one segment. `atMs`: the time of its last record, by which retention goes. */
+interface Seal {
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly atMs: number;
+}
+
 /** What the log says of one session. */
 interface Expected {
   events: number;
-  lastAtMs: number;
   ended: boolean;
-  readonly sealed: Map<number, { readonly sha256: string; readonly bytes: number }>;
+  readonly sealed: Map<number, Seal>;
 }
 
 export interface RecordingsReport {
@@ -28,9 +34,10 @@ export interface RecordingsReport {
 
 /**
  * Holds every recording against the log: each event has its leaf, and each leaf of a session its event; each result
- * has the bytes that its outcome's hash says; each closed segment has the hash that was logged. Recordings of
- * sessions that ended before `keptSinceMs` may be gone, in whole or from the front (retention); their leaves still
- * stand. `log` may be growing: what counts is its size at the start.
+ * has the bytes that its outcome's hash says; each closed segment has the hash that was logged. Segments from before
+ * `keptSinceMs`, or from before what a `recordings.removed` of the log names, may be gone from the front of a
+ * recording, and all of an ended session's (retention); their leaves still stand. `log` may be growing: what counts is
+ * its size at the start.
  */
 export function verifyRecordings(
   place: RecordingPlace,
@@ -44,7 +51,8 @@ class RecordingsCheck {
   readonly #place: RecordingPlace;
   readonly #log: Pick<Log, 'size' | 'entry' | 'entries'>;
   readonly #size: number;
-  readonly #keptSinceMs: number;
+  /** Retention may be longer now than it was: what it has removed by then stays removed. */
+  #keptSinceMs: number;
   readonly #expected = new Map<SessionId, Expected>();
   readonly #problems: VerifyReport['problems'] = [];
   #sessions = 0;
@@ -84,21 +92,23 @@ class RecordingsCheck {
     const event = parseLeaf(entry);
     if (event === undefined) return;
     if (event.kind === 'recording.sealed') {
-      this.#of(event.session).sealed.set(event.segment, { sha256: event.sha256, bytes: event.bytes });
+      const { segment, sha256, bytes, at } = event;
+      this.#of(event.session).sealed.set(segment, { sha256, bytes, atMs: timeMs(at) ?? Number.NaN });
       return;
     }
+    if (event.kind === 'recordings.removed')
+      this.#keptSinceMs = Math.max(this.#keptSinceMs, timeMs(event.before) ?? 0);
     const session = recordedSession(event);
     if (session === undefined) return;
     const expected = this.#of(session);
     expected.events += 1;
-    expected.lastAtMs = Math.max(expected.lastAtMs, timeMs(event.at) ?? 0);
     if (event.kind === 'session.ended') expected.ended = true;
   }
 
   #of(session: SessionId): Expected {
     let expected = this.#expected.get(session);
     if (expected === undefined) {
-      expected = { events: 0, lastAtMs: 0, ended: false, sealed: new Map() };
+      expected = { events: 0, ended: false, sealed: new Map() };
       this.#expected.set(session, expected);
     }
     return expected;
@@ -115,17 +125,17 @@ class RecordingsCheck {
 
   #session(session: SessionId, expected: Expected): void {
     const reader = new RecordingReader(this.#place, session);
-    const mayBeGone = expected.ended && expected.lastAtMs < this.#keptSinceMs;
     const events = this.#events(reader, session);
-    const present = this.#seals(reader, session, expected, mayBeGone);
-    const gone = mayBeGone && reader.problems.some(({ code }) => code.endsWith('-missing'));
+    const { present, gone } = this.#seals(reader, session, expected);
     if (gone) this.#expired += 1;
     if (!gone && events !== expected.events) {
       const message = `it holds ${events} of the ${expected.events} events that were logged`;
       this.#problem('recording-incomplete', session, message);
     }
-    for (const { code, where, message } of reader.problems) {
-      if (!(gone && code.endsWith('-missing'))) this.#problem(code, where, message);
+    const taken = gone ? missingFront(reader) : undefined;
+    for (const problem of reader.problems) {
+      const { code, where, message } = problem;
+      if (problem !== taken) this.#problem(code, where, message);
     }
     if (events > 0) this.#sessions += 1;
     this.#segments += present;
@@ -184,13 +194,20 @@ class RecordingsCheck {
     );
   }
 
-  #seals(reader: RecordingReader, session: SessionId, expected: Expected, mayBeGone: boolean): number {
+  /** `gone`: what is missing at the front, or all of it, is what retention removes. */
+  #seals(
+    reader: RecordingReader,
+    session: SessionId,
+    expected: Expected,
+  ): { present: number; gone: boolean } {
     let present = 0;
+    let first = 0;
     let last = 0;
     const sealedLast = Math.max(0, ...expected.sealed.keys());
     for (const { segment, closed, bytes, sha256 } of reader.segments()) {
       const seal = expected.sealed.get(segment);
       const where = `${session} segment ${segment}`;
+      first ||= segment;
       last = segment;
       if (seal === undefined) {
         if (segment < sealedLast) this.#problem('segment-unsealed', where, 'its hash is not in the log');
@@ -200,10 +217,28 @@ class RecordingsCheck {
       if (closed && seal.bytes === bytes && seal.sha256 === sha256) continue;
       this.#problem('segment-altered', where, 'the file does not have the hash that was logged');
     }
-    if (last < sealedLast && !mayBeGone) {
+    const gone = this.#removedFront(expected, first);
+    if (last < sealedLast && !(gone && last === 0)) {
       const message = `segments ${last + 1} to ${sealedLast} were sealed and are not there`;
       this.#problem('segment-missing', `${session} segment ${last + 1}`, message);
     }
-    return present;
+    return { present, gone };
   }
+
+  /** Is what comes before the segment `first` (0: everything) missing, and all of it such as retention removes? */
+  #removedFront({ ended, sealed }: Expected, first: number): boolean {
+    const through = first === 0 ? Math.max(0, ...sealed.keys()) : first - 1;
+    if (through === 0 || (first === 0 && !ended)) return false;
+    for (let segment = 1; segment <= through; segment += 1) {
+      const seal = sealed.get(segment);
+      if (seal === undefined || !(seal.atMs < this.#keptSinceMs)) return false;
+    }
+    return true;
+  }
+}
+
+/** The problem that says that a recording, or its front, is not there. A hole behind it is another. */
+function missingFront(reader: RecordingReader): RecordingProblem | undefined {
+  const front = [reader.session, `${reader.session} segment 1`];
+  return reader.problems.find(({ code, where }) => code.endsWith('-missing') && front.includes(where));
 }

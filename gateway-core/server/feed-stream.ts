@@ -1,0 +1,176 @@
+import type { SessionView } from '../contract/api.js';
+import { feedLimits, type LineOf, type LiveFeed, lineOf } from './live-feed.js';
+
+export interface FeedStreamOptions {
+  readonly feed: LiveFeed;
+  readonly signIn: string;
+  /** When the sign-in ends at the latest. */
+  readonly signInEndsAtMs: number;
+  readonly maySee: (session: SessionView) => boolean;
+  readonly isOwn: (session: SessionView) => boolean;
+  /** Puts on record that this person reads along with others; until that is durable nothing of it is told. */
+  readonly noteOthers: () => Promise<void>;
+  /** Asked at every beat. */
+  readonly isOver: () => boolean;
+  readonly onSignInEnded: (listener: (signIn: string) => void) => () => void;
+  /** Ends the connection of a reader that does not read what it was sent. Does nothing once all was read. */
+  readonly drop: () => void;
+  readonly now: () => number;
+}
+
+/**
+ * One reader's lines as a stream. A reader that is too slow loses what waited and is told so by `resync`; nothing ever
+ * waits for a reader. Opening it subscribes: hand it to somebody who reads or cancels.
+ */
+export function feedStream(options: FeedStreamOptions): ReadableStream<Uint8Array> {
+  return new FeedStream(options).stream;
+}
+
+const resyncLine = lineOf({ kind: 'resync' });
+const rightsLine = lineOf({ kind: 'rights' });
+
+/** What waits for one reader. INVARIANT: never more than one line above the limits. */
+class WaitingLines {
+  #lines: string[] = [];
+  #characters = 0;
+  /** Something of a session is among them. */
+  #telling = false;
+  /** It is told to read everything again: what comes before it does so need not wait. */
+  #lost = false;
+
+  get isEmpty(): boolean {
+    return this.#lines.length === 0;
+  }
+
+  add(line: string, telling: boolean): void {
+    if (this.#lost) return;
+    const tooLong = this.#characters + line.length > feedLimits.waitingCharactersMax && !this.isEmpty;
+    if (tooLong || this.#lines.length >= feedLimits.waitingMax) return this.#replace([resyncLine], true);
+    this.#lines.push(line);
+    this.#characters += line.length;
+    this.#telling ||= telling;
+  }
+
+  /** What waited was meant for the rights of then. */
+  rightsChanged(): void {
+    if (this.#telling || this.#lost) this.#replace([rightsLine, resyncLine], true);
+    else this.#replace([rightsLine], false);
+  }
+
+  #replace(lines: string[], lost: boolean): void {
+    this.#lines = lines;
+    this.#characters = lines.reduce((sum, line) => sum + line.length, 0);
+    this.#telling = lost;
+    this.#lost = lost;
+  }
+
+  take(): string {
+    let count = 0;
+    let characters = 0;
+    for (const { length } of this.#lines) {
+      if (count > 0 && characters + length > feedLimits.chunkCharactersMax) break;
+      count += 1;
+      characters += length;
+    }
+    const chunk = this.#lines.splice(0, count).join('');
+    this.#characters -= characters;
+    if (this.isEmpty) this.#replace([], false);
+    return chunk;
+  }
+}
+
+class FeedStream {
+  readonly stream: ReadableStream<Uint8Array>;
+  readonly #options: FeedStreamOptions;
+  readonly #waiting = new WaitingLines();
+  readonly #undo: (() => void)[] = [];
+  #others: 'unnoted' | 'noting' | 'noted' = 'unnoted';
+  #wake: (() => void) | undefined;
+  #over = false;
+  #cancelled = false;
+
+  constructor(options: FeedStreamOptions) {
+    this.#options = options;
+    const { feed, signIn } = options;
+    this.#undo.push(
+      feed.subscribe({
+        signIn,
+        maySee: options.maySee,
+        tell: (line, of, session) => this.#tell(line, of, session),
+        rightsChanged: () => {
+          this.#waiting.rightsChanged();
+          this.#wake?.();
+        },
+      }),
+      options.onSignInEnded((ended) => {
+        if (ended === signIn) this.#stop();
+      }),
+    );
+    // By a clock that nobody can set back.
+    const life = setTimeout(() => this.#stop(), feedLimits.lifeMsMax);
+    const beats = setInterval(() => this.#beat(), feedLimits.beatMs);
+    this.#undo.push(
+      () => clearTimeout(life),
+      () => clearInterval(beats),
+    );
+    this.#beat();
+    // Nothing is read ahead: what a slow reader has not taken stands in `#waiting`, where it is bounded.
+    this.stream = new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => this.#pull(controller),
+        cancel: () => {
+          this.#cancelled = true;
+          this.#stop();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    while (this.#waiting.isEmpty && !this.#over) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    this.#wake = undefined;
+    if (!this.#over) controller.enqueue(Buffer.from(this.#waiting.take()));
+    else if (!this.#cancelled) controller.close();
+  }
+
+  #beat(): void {
+    const { isOver, now } = this.#options;
+    if (isOver()) return this.#stop();
+    this.#add(lineOf({ kind: 'beat', at: new Date(now()).toISOString() }), false);
+  }
+
+  #tell(line: string, of: LineOf, session: SessionView): void {
+    if (of !== 'statement' || this.#others === 'noted' || this.#options.isOwn(session))
+      return this.#add(line, true);
+    if (this.#others === 'noting') return;
+    this.#others = 'noting';
+    this.#options.noteOthers().then(
+      () => {
+        this.#others = 'noted';
+        this.#add(resyncLine, true);
+      },
+      // What cannot be put on record cannot be read either.
+      () => this.#stop(),
+    );
+  }
+
+  #add(line: string, telling: boolean): void {
+    if (this.#over) return;
+    if (this.#options.now() >= this.#options.signInEndsAtMs) return this.#stop();
+    this.#waiting.add(line, telling);
+    this.#wake?.();
+  }
+
+  #stop(): void {
+    if (this.#over) return;
+    this.#over = true;
+    for (const undo of this.#undo) undo();
+    this.#wake?.();
+    if (!this.#cancelled) setTimeout(this.#options.drop, feedLimits.goodbyeMs).unref();
+  }
+}
