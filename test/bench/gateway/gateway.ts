@@ -189,7 +189,7 @@ async function neighbourRows(
       },
     );
     await new Promise((resolve) => setTimeout(resolve, 300));
-    const beside = await pgbench(scope, way, short);
+    const beside = await pgbench(scope, way, { ...short, busy: true });
     stream.signal('SIGTERM');
     await stream.ended;
     return { alone: alone.p99Us, beside: beside.p99Us };

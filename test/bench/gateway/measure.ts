@@ -19,6 +19,8 @@ export interface PgbenchOptions {
   readonly clients: number;
   readonly seconds: number;
   readonly args?: readonly string[];
+  /** Something else keeps the way busy on purpose: its rest is not waited for. */
+  readonly busy?: boolean;
 }
 
 /** Clock ticks a second in /proc/PID/stat: USER_HZ, 100 on every Linux that we know. */
@@ -82,7 +84,7 @@ export async function pgbench(scope: Scope, way: Way, options: PgbenchOptions): 
     { env, timeoutMs: (options.seconds + 120) * 1000 },
   );
   expectDone(way, outcome);
-  await settled(way);
+  if (options.busy !== true) await settled(way);
   const cpu = cpuOf(way.pids) - before;
   const transactions = numberIn(outcome.stdout, /transactions actually processed: (\d+)/);
   const latencies = readLatencies(directory);
