@@ -271,6 +271,8 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
     await noteRead(actor, 'show', session);
     const { statements, problems } = await sealer.recordedStatements(session.id);
     const deleted = deletedOf(session, problems, keptSinceMs());
+    if (deleted === undefined && problems.some(({ code }) => code.endsWith('-missing')))
+      recorder.complain(`the recording of ${session.id} is not there, or not all of it: run log verify`);
     const detail: SessionDetail = { ...session, statements, ...(deleted === undefined ? {} : { deleted }) };
     return context.json(detail);
   });

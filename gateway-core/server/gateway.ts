@@ -76,6 +76,12 @@ const warmUpAfterMs = 200;
  * this one while it starts: a third of the start. Later one thread does as well.
  */
 const oneWasmCompiler = '--wasm-num-compilation-tasks=1';
+/**
+ * The V8 of Node 20 ends the whole process ("unreachable code", in Deoptimizer::DoComputeBuiltinContinuation) when it
+ * takes back optimised code in the middle of a call into WebAssembly that it had inlined there: the parser and Cedar
+ * under load, with statements of some 16 kB. Such calls are not worth inlining here.
+ */
+const noInlinedWasm = '--no-turbo-inline-js-wasm-calls';
 
 /** Puts the rooms together, in the order in which they need each other, and takes them apart in the opposite one. */
 export async function startComposed(options: GatewayOptions): Promise<ComposedGateway> {
@@ -113,6 +119,7 @@ async function compose(
   const { config, demo: isDemo, log } = options;
   const now = () => Date.now();
   setFlagsFromString(oneWasmCompiler);
+  setFlagsFromString(noInlinedWasm);
   // Compiled in the background; awaited below, with its error.
   loadFirstParser().catch(() => undefined);
   const claimed = claimDataDirectory(directories.data, isDemo);

@@ -206,7 +206,10 @@ export class SealerCore {
       list.add(event);
       if (slice.isOver) await slice.next();
     }
-    for (const problem of reader.problems) this.#options.onProblem(problem);
+    // What is not there may be what retention has deleted: whoever asks knows, and gets the problem.
+    for (const problem of reader.problems) {
+      if (!problem.code.endsWith('-missing')) this.#options.onProblem(problem);
+    }
     return { statements: list.views(), problems: reader.problems };
   }
 
