@@ -15,7 +15,12 @@ const statement = (seq: number, text: string): ReplayItem => ({
   text,
   decision: 'allowed',
 });
-const row = (seq: number, ...values: (string | null)[]): ReplayItem => ({ kind: 'row', atMs: seq * 10 + 1, seq, values });
+const row = (seq: number, ...values: (string | null)[]): ReplayItem => ({
+  kind: 'row',
+  atMs: seq * 10 + 1,
+  seq,
+  values,
+});
 const outcome = (seq: number, more: Partial<Extract<ReplayItem, { kind: 'outcome' }>> = {}): ReplayItem => ({
   kind: 'outcome',
   atMs: seq * 10 + 2,
@@ -26,7 +31,11 @@ const outcome = (seq: number, more: Partial<Extract<ReplayItem, { kind: 'outcome
 const end: ReplayItem = { kind: 'end', atMs: 1000, endCause: 'client' };
 
 /** A recording as it comes over the network; `taken` counts what was read of it. */
-function recording(items: readonly ReplayItem[]): { items: AsyncGenerator<ReplayItem>; taken: () => number; ended: () => boolean } {
+function recording(items: readonly ReplayItem[]): {
+  items: AsyncGenerator<ReplayItem>;
+  taken: () => number;
+  ended: () => boolean;
+} {
   let taken = 0;
   let ended = false;
   async function* read(): AsyncGenerator<ReplayItem> {
@@ -77,7 +86,10 @@ describe('a replay', () => {
   });
 
   it('of a session that still runs says so', async () => {
-    expect(await new Replays().open(recording(shop.slice(0, -1)).items)).toMatchObject({ live: true, cut: false });
+    expect(await new Replays().open(recording(shop.slice(0, -1)).items)).toMatchObject({
+      live: true,
+      cut: false,
+    });
   });
 
   it('finds what people see, whatever its case, and no names of fields', async () => {

@@ -55,9 +55,10 @@ const signedIn = (wanted: AppState['signIn']['state']): Promise<void> =>
 
 async function listens(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
-  const up = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'error').then(() => false)]).catch(
-    () => false,
-  );
+  const up = await Promise.race([
+    once(socket, 'connect').then(() => true),
+    once(socket, 'error').then(() => false),
+  ]).catch(() => false);
   socket.destroy();
   return up;
 }
@@ -99,7 +100,9 @@ describe('an agent', () => {
         { key, state: 'closed', problem: { code: 'not-signed-in' } },
       ]),
     );
-    await expect(call['replay.items']({ replay, from: 0, count: 1 })).rejects.toMatchObject({ code: 'not-found' });
+    await expect(call['replay.items']({ replay, from: 0, count: 1 })).rejects.toMatchObject({
+      code: 'not-found',
+    });
     expect(await call['history.list']({ text: '', count: 10 })).toEqual([]);
     await expect(call['connections.list']({})).rejects.toMatchObject({ code: 'not-signed-in' });
     await expect(call['sql.reconnect']({ key })).rejects.toMatchObject({ code: 'not-signed-in' });

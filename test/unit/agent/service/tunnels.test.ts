@@ -6,7 +6,7 @@ import type { ClientState } from '../../../../gateway-core/agent/client/state.js
 import { Tunnels } from '../../../../gateway-core/agent/service/tunnels.js';
 import { paths } from '../../../../gateway-core/contract/api.js';
 import type { TunnelView } from '../../../../gateway-core/contract/bridge/work.js';
-import { type FakeGateway, type RouteHandler, json, startFakeGateway } from '../fake-gateway.js';
+import { type FakeGateway, json, type RouteHandler, startFakeGateway } from '../fake-gateway.js';
 import { demoLogin, remove, temporaryHome } from '../support.js';
 
 let fake: FakeGateway;
@@ -113,7 +113,9 @@ describe('a tunnel', () => {
     const { port } = other.address() as { port: number };
     const made = tunnels();
     await expect(made.open('shop-db', port)).rejects.toMatchObject({ code: 'conflict' });
-    expect(made.list()).toMatchObject([{ connection: 'shop-db', state: 'failed', error: { code: 'conflict' } }]);
+    expect(made.list()).toMatchObject([
+      { connection: 'shop-db', state: 'failed', error: { code: 'conflict' } },
+    ]);
     await released(other);
     expect(await made.open('shop-db', port)).toMatchObject({ state: 'open', port });
     expect(made.list()[0]?.error).toBeUndefined();
