@@ -280,7 +280,6 @@ export class GatewayLink {
     if (round !== this.#round) return;
     this.#reachable();
     if (fresh) this.#options.begun(gateway);
-    this.#options.emit('resync', {});
     return this.#listen(gateway, round);
   }
 
@@ -339,10 +338,14 @@ export class GatewayLink {
       timer = setTimeout(silent, serviceLimits.beatSilenceMsMax);
     };
     this.#wake = () => feed.abort();
+    let isOpen = false;
     try {
       heard();
       for await (const item of feed.items) {
         if (round !== this.#round) return;
+        // What happened before the feed was open is read; what happens from its first line on is told. Never neither.
+        if (!isOpen) this.#options.emit('resync', {});
+        isOpen = true;
         this.#heard = true;
         heard();
         await this.#hear(item, gateway);

@@ -1,5 +1,5 @@
 import { Badge, Button, SegmentedControl, Tooltip } from '@mantine/core';
-import { IconHandStop } from '@tabler/icons-react';
+import { IconClockOff, IconHandStop } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
 import type { SessionView as Session } from '../../../gateway-core/contract/api.js';
 import { SessionId } from '../../../gateway-core/contract/ids.js';
@@ -63,6 +63,14 @@ function Page({
       <Header session={session} />
       {detail.problem !== undefined && (
         <ErrorState compact error={detail.problem} retry={() => void readDetail(id)} />
+      )}
+      {detail.deleted !== undefined && (
+        <p className={style['deleted']} role="note">
+          <IconClockOff size={14} aria-hidden />
+          {detail.deleted === 'whole'
+            ? 'The recording of this session is older than the gateway keeps: it is deleted. Its hashes and the decisions stay in the audit log.'
+            : 'The beginning of this recording is older than the gateway keeps: it is deleted. Its hashes and the decisions stay in the audit log.'}
+        </p>
       )}
       <div className={style['bar']}>
         <SegmentedControl

@@ -16,6 +16,8 @@ interface Sessions {
 
 export interface Detail {
   readonly statements: ReadonlyMap<number, StatementView>;
+  /** What retention has deleted of the recording. */
+  readonly deleted?: SessionDetail['deleted'];
   readonly problem?: BridgeError;
   readonly read: boolean;
 }
@@ -97,7 +99,7 @@ export function watchSession(id: string): () => void {
 export async function readDetail(id: string): Promise<void> {
   try {
     const detail = await call('sessions.show', { id: id as SessionDetail['id'] });
-    const { statements, ...rest } = detail;
+    const { statements, deleted, ...rest } = detail;
     put({ ...rest, statements: statements.length });
     changeDetail(id, (before) => {
       const merged = new Map(statements.map((each) => [each.seq, each]));
@@ -105,7 +107,7 @@ export async function readDetail(id: string): Promise<void> {
         const listed = merged.get(seq);
         if (listed === undefined || listed.durationMs < known.durationMs) merged.set(seq, known);
       }
-      return { statements: merged, read: true };
+      return { statements: merged, deleted, read: true };
     });
   } catch (cause) {
     changeDetail(id, (before) => ({ ...before, problem: failureOf(cause) }));

@@ -26,6 +26,9 @@ type Line =
     }
   | { readonly kind: 'waiting'; readonly key: string };
 
+/** The server's own: there when one looks for them by name, not in the way otherwise. */
+const isSystem = (schema: string): boolean => schema.startsWith('pg_') || schema === 'information_schema';
+
 const keyOf = ({ schema, name }: SchemaObject): string => `${schema}.${name}`;
 
 /** The tables of the connection, with their columns. */
@@ -43,6 +46,12 @@ export function SchemaPanel() {
   const lines = useMemo(
     () => linesOf(connection, known?.schema?.objects ?? [], wanted, open),
     [connection, known, wanted, open],
+  );
+  const own = useMemo(
+    () =>
+      (known?.schema?.objects ?? []).filter(({ kind, schema }) => kind !== 'sequence' && !isSystem(schema))
+        .length,
+    [known],
   );
   const toggle = (object: SchemaObject) => {
     const next = new Set(open);
@@ -65,7 +74,7 @@ export function SchemaPanel() {
         <TextInput
           size="xs"
           className={style['grow'] ?? ''}
-          placeholder={`Filter ${known.schema.objects.length.toLocaleString()} tables and views`}
+          placeholder={`Filter ${own.toLocaleString()} tables and views`}
           aria-label="Filter tables"
           leftSection={<IconSearch size={13} aria-hidden />}
           value={wanted}
@@ -115,7 +124,10 @@ function linesOf(
   const catalog = catalogOf(connection);
   return objects
     .filter(
-      ({ schema, name, kind }) => kind !== 'sequence' && `${schema}.${name}`.toLowerCase().includes(text),
+      ({ schema, name, kind }) =>
+        kind !== 'sequence' &&
+        (text !== '' || !isSystem(schema)) &&
+        `${schema}.${name}`.toLowerCase().includes(text),
     )
     .flatMap((object): Line[] => {
       const key = keyOf(object);

@@ -102,8 +102,21 @@ describe('the link to the gateway', () => {
     await is(made, 'connected signed-in');
     expect(made.principal()).toBe('demo/contractor');
     expect(begun).toBe(1);
-    expect(events('resync')).toHaveLength(1);
+    await vi.waitFor(() => expect(events('resync')).toHaveLength(1));
     expect((events('app.changed').at(-1) as AppState).gateway?.url).toBe(fake.url);
+  });
+
+  it('has everything read again once the feed is open, not before: else what happens between is never told', async () => {
+    fake.behaviour.routes[`GET ${paths.live}`] = (_, response) => {
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
+      feeds.push(response);
+    };
+    const made = await connected();
+    await is(made, 'connected signed-in');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(events('resync')).toEqual([]);
+    tell({ kind: 'beat', at: new Date().toISOString() });
+    await vi.waitFor(() => expect(events('resync')).toHaveLength(1));
   });
 
   it('passes on what the gateway tells as it happens, and asks again what it may when rights change', async () => {
