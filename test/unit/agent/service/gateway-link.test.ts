@@ -107,10 +107,11 @@ describe('the link to the gateway', () => {
   });
 
   it('has everything read again once the feed is open, not before: else what happens between is never told', async () => {
-    fake.behaviour.routes[`GET ${paths.live}`] = (_, response) => {
+    const silent: RouteHandler = (_, response) => {
       response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
       feeds.push(response);
     };
+    fake.behaviour.routes[`GET ${paths.live}`] = silent;
     const made = await connected();
     await is(made, 'connected signed-in');
     await new Promise((resolve) => setTimeout(resolve, 50));
