@@ -16,7 +16,7 @@ import {
 import { MessageWriter } from '../../codec/postgres/writer.js';
 import type { Decision, Grounds } from '../../contract/decision.js';
 import type { MaskRule } from '../../contract/masks.js';
-import type { StatementFacts } from '../../contract/sql.js';
+import type { Catalog, StatementFacts } from '../../contract/sql.js';
 import { type Decider, permitOf } from '../../policy/index.js';
 import type { CatalogCache } from './catalog.js';
 import { emptyResult, type Judged, type Judgement, type ResultCache } from './judged.js';
@@ -25,6 +25,7 @@ import { MaskSet } from './mask-set.js';
 import { maskNotice } from './notices.js';
 import { clean, lineageState, ResultMasks } from './result-masks.js';
 import { SqlNames, stricter as strictest, unknownLineage } from './sql-names.js';
+import { needsNoCatalog } from './without-catalog.js';
 
 export interface JudgeInput {
   readonly decider: () => Decider;
@@ -99,8 +100,12 @@ export class Judge {
   }
 
   judge(text: string): Judgement | 'needs-catalog' {
-    if (this.#needsCatalog && this.#input.catalog.fresh === undefined) return 'needs-catalog';
-    return this.judgeNow(text);
+    const { catalog } = this.#input;
+    if (!this.#needsCatalog || catalog.fresh !== undefined) return this.judgeNow(text);
+    // A schema is loaded by thousands of definitions, each of which makes the catalog stale for the next.
+    return catalog.latest !== undefined && needsNoCatalog(text)
+      ? this.judgeNow(text, catalog.latest)
+      : 'needs-catalog';
   }
 
   /** Reads the catalog; where that fails, judging goes on and refuses what it cannot trace. */
@@ -118,7 +123,7 @@ export class Judge {
     return false;
   }
 
-  judgeNow(text: string): Judgement {
+  judgeNow(text: string, catalog: Catalog | undefined = this.#input.catalog.fresh): Judgement {
     void this.epoch;
     const shape = this.#input.usesTime() ? undefined : fingerprintShape(text);
     const known = shape === undefined ? undefined : this.#verdicts.get(shape.shape);
@@ -128,7 +133,7 @@ export class Judge {
     }
     const result = parseStatements(text);
     if (!result.ok) return this.#refuseUnreadable(text, result);
-    const verdict = this.#decide(text, result);
+    const verdict = this.#decide(text, result, catalog);
     if ('kind' in verdict) return verdict;
     const reusable = result.statements.every(
       (each) => !each.literalSensitive && each.sendInstead === undefined && each.facts.refersTo === undefined,
@@ -143,6 +148,7 @@ export class Judge {
   #decide(
     text: string,
     result: Extract<ParseResult, { ok: true }>,
+    catalog: Catalog | undefined,
   ): Verdict | Extract<Judgement, { kind: 'refused' }> {
     const lineages: (Lineage | undefined)[] = [];
     const decisions: Extract<Decision, { kind: 'allow' }>[] = [];
@@ -181,7 +187,7 @@ export class Judge {
       const first = this.#ask(asWritten, []);
       if (first.kind !== 'allow') return this.#refusedBy(refuse, first);
       const set = this.#maskSet([...this.#input.masks, ...first.masks]);
-      const targets = set.targets(this.#input.catalog.fresh);
+      const targets = set.targets(catalog);
       if (targets === 'no-catalog') {
         return refuse(
           'the target’s catalog cannot be read, so its columns cannot be masked',
