@@ -1,0 +1,58 @@
+import { lineageLimits } from './limits.js';
+import type { Proc, Stat } from './proc.js';
+import { escapeControls, redactArguments } from './redact.js';
+
+/** A process for good: pids are used again, start times within one boot are not given to the same pid twice. */
+export interface ProcessId {
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat: clock ticks since boot. */
+  readonly startTicks: string;
+}
+
+/** What a process shows about itself. All but pid and start time is the process' own say, made fit to be shown. */
+export interface ProcessFacts extends ProcessId {
+  /** The program that was executed; undefined where it may not be looked at, as another user's. */
+  readonly exe: string | undefined;
+  /** `comm`. */
+  readonly name: string;
+  /** Without secrets, bounded; a last word `…` stands for more. */
+  readonly arguments: readonly string[];
+  readonly cgroup?: string;
+  /** Claims of the process, not proofs. */
+  readonly markers: { readonly delegation?: string };
+}
+
+const delegationVariable = 'THROUGHLINE_DELEGATION';
+const delegationId = /^dlg_[0-9A-HJKMNP-TV-Z]{26}$/;
+
+export function factsOf(proc: Proc, { pid, startTicks, name }: Stat): ProcessFacts {
+  const exe = proc.executable(pid);
+  const { words, cut } = proc.commandLine(pid);
+  const cgroup = proc.cgroup(pid);
+  const delegation = proc.environmentVariable(pid, delegationVariable);
+  return {
+    pid,
+    startTicks,
+    exe: exe === undefined ? undefined : bounded(exe),
+    name: bounded(name),
+    arguments: redactArguments(words, cut),
+    ...(cgroup === undefined ? {} : { cgroup: bounded(cgroup) }),
+    markers: delegation !== undefined && delegationId.test(delegation) ? { delegation } : {},
+  };
+}
+
+/** Gone for good: nothing of it runs any more, even if nobody has asked for its exit status yet. */
+export function hasEnded(stat: Stat | undefined): boolean {
+  if (stat === undefined) return true;
+  // A process whose first thread has ended looks like a zombie while its other threads go on.
+  return (stat.state === 'Z' || stat.state === 'X') && stat.threads <= 1;
+}
+
+/** Whether that very process is among `processes`, as it is for itself and for everything below it. */
+export function isWithin(processes: readonly ProcessId[], root: ProcessId): boolean {
+  return processes.some(({ pid, startTicks }) => pid === root.pid && startTicks === root.startTicks);
+}
+
+function bounded(text: string): string {
+  return escapeControls(text).slice(0, lineageLimits.pathCharactersMax);
+}

@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, test } from 'vitest';
+
+export const onLinux = process.platform === 'linux' ? test : test.skip;
+export const asRoot = process.platform === 'linux' && process.getuid?.() === 0 ? test : test.skip;
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+export function later(cleanup: () => unknown): void {
+  cleanups.push(cleanup);
+}
+
+export interface Listener {
+  readonly port: number;
+  readonly server: Server;
+  /** The next accepted socket, paused; destroyed after the test. */
+  accepted(): Promise<Socket>;
+}
+
+export async function listen(host = '127.0.0.1'): Promise<Listener> {
+  const waiting: Socket[] = [];
+  const takers: ((socket: Socket) => void)[] = [];
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => undefined);
+    later(() => socket.destroy());
+    const taker = takers.shift();
+    if (taker === undefined) waiting.push(socket);
+    else taker(socket);
+  }).listen({ port: 0, host, backlog: 511 });
+  await once(server, 'listening');
+  later(() => server.close());
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a TCP listener has a port');
+  return {
+    port: address.port,
+    server,
+    accepted: () => {
+      const socket = waiting.shift();
+      return socket === undefined ? new Promise((resolve) => takers.push(resolve)) : Promise.resolve(socket);
+    },
+  };
+}
+
+/** Ends with the test, and with it whatever it started in its process group. */
+export function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
+    detached: true,
+  });
+  later(async () => {
+    const ended = child.exitCode !== null || child.signalCode !== null ? undefined : once(child, 'exit');
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // The whole group has ended by itself.
+    }
+    await ended;
+  });
+  return child;
+}
+
+export function linesOf(child: ChildProcess): () => Promise<string> {
+  if (child.stdout === null) throw new Error('started without a pipe');
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  return async () => {
+    const next = await lines.next();
+    if (next.done === true) throw new Error('ended without another line');
+    return next.value;
+  };
+}
+
+export function pidOf(child: ChildProcess): number {
+  if (child.pid === undefined) throw new Error('did not start');
+  return child.pid;
+}
+
+export async function until(holds: () => boolean, withinMs = 10_000): Promise<void> {
+  const end = Date.now() + withinMs;
+  while (!holds()) {
+    if (Date.now() > end) throw new Error('did not come about in time');
+    await sleep(10);
+  }
+}
