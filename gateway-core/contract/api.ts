@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { RecordingNotice } from './bridge/app.js';
 import { Chain } from './chain.js';
 import { ConnectionSummary, Protocol } from './connection.js';
+import { AgentChange } from './delegation.js';
 import { EndCause, StatementDecision } from './events.js';
 import { ConnectionName, SessionId, Timestamp } from './ids.js';
 import { MaskRule } from './masks.js';
@@ -19,6 +20,13 @@ export const paths = {
   /** Upgrade: throughline/1. One raw protocol stream, one session. */
   stream: (name: string) => `/v1/connections/${encodeURIComponent(name)}/stream`,
   handles: '/v1/handles',
+  delegations: '/v1/delegations',
+  delegation: (id: string) => `/v1/delegations/${encodeURIComponent(id)}`,
+  /** NDJSON of AttachmentItem for as long as the holder lives; its end orphans the delegation. */
+  attachment: (id: string) => `/v1/delegations/${encodeURIComponent(id)}/attachment`,
+  /** The holder is still there. */
+  contact: (id: string) => `/v1/delegations/${encodeURIComponent(id)}/contact`,
+  agents: '/v1/agents',
   sessions: '/v1/sessions',
   session: (id: string) => `/v1/sessions/${encodeURIComponent(id)}`,
   recording: (id: string) => `/v1/sessions/${encodeURIComponent(id)}/recording`,
@@ -88,6 +96,8 @@ export const WhoAmI = z.object({
   groups: z.array(z.string()),
   expiresAt: Timestamp,
   deviceKey: z.string(),
+  /** From the person to who asks. */
+  chain: Chain.optional(),
   /** Actions that are not bound to one connection and that policy allows now: what the desktop shows pages for. */
   may: z.array(z.string()).optional(),
 });
@@ -174,6 +184,8 @@ export const LiveItem = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('beat'), at: Timestamp }),
   z.object({ kind: z.literal('session'), session: SessionView }),
   z.object({ kind: z.literal('statement'), session: SessionId, statement: StatementView }),
+  /** A node of the tree of who acts now. */
+  z.object({ kind: z.literal('agent'), ...AgentChange.shape }),
   /** Connections or policies changed: what the person may do has to be read again. */
   z.object({ kind: z.literal('rights') }),
   /** The reader was too slow and missed something: everything has to be read again. */
@@ -183,12 +195,18 @@ export type LiveItem = z.infer<typeof LiveItem>;
 
 export const RevokeRequest = z
   .object({
-    kind: z.enum(['session']),
+    kind: z.enum(['session', 'agent', 'device', 'principal']),
     id: z.string().min(1).max(256),
     reason: z.string().trim().min(1).max(1000),
   })
   .strict();
-export const RevokeResponse = z.object({ ended: z.array(SessionId) });
+export const RevokeResponse = z.object({
+  ended: z.array(SessionId),
+  /** Delegations that ended with it. */
+  delegations: z.array(z.string()).optional(),
+  /** Sign-ins that ended with it. */
+  signIns: z.number().int().optional(),
+});
 export type RevokeResponse = z.infer<typeof RevokeResponse>;
 
 export const SearchHit = z.object({

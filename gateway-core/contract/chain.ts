@@ -26,6 +26,11 @@ export interface Scope {
   readonly actions?: readonly string[];
 }
 
+/** Whether somebody other than the person acts: the leaf process that holds a socket is only the person's tool. */
+export function hasAgent(chain: Chain): boolean {
+  return chain.slice(1).some((hop) => hop.kind !== 'process' || hop.assurance !== 'observed');
+}
+
 /**
  * Who acts, as the identity room established it. Everything that decides takes an Actor; nothing else makes one.
  * `scopes[i]` belongs to `chain[i]`; the root's is always empty.
@@ -38,7 +43,11 @@ export interface Actor {
   readonly signIn: string;
   /** RFC 7638 thumbprint of the device key; absent for sessions that came with a handle only. */
   readonly deviceKey?: string;
-  /** The delegation that a native listener was given, when that is how the actor came. */
+  /** The delegation or handle that was presented, when that is how the actor came: it cannot make handles. */
   readonly delegation?: string;
+  /** Every delegation that it acts under, outermost first: it ends with any of them. */
+  readonly delegations?: readonly string[];
+  /** Whether the desktop could tell which process is behind this; absent: nobody looked. */
+  readonly lineage?: 'attributed' | 'unattributed';
   readonly expiresAtMs: number;
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Chain } from './chain.js';
-import { ConnectionName, PrincipalId, SessionId, Timestamp } from './ids.js';
+import { DelegationEnd } from './delegation.js';
+import { ConnectionName, DelegationId, PrincipalId, SessionId, Timestamp } from './ids.js';
 
 /**
  * What the audit log holds. An event is public except for `payload`: the log's leaf carries only the payload's
@@ -69,6 +70,56 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     expiresAt: Timestamp,
     sessionsMax: z.number().int(),
   }),
+  /** A hop came to be. What it may do is what it asks for within what everything above it may. */
+  z.object({
+    ...base,
+    kind: z.literal('delegation.minted'),
+    delegation: DelegationId,
+    chain: Chain,
+    signIn: z.string(),
+    trace: z.string(),
+    /** offline: signed by the parent's own key, and seen here for the first time. */
+    minted: z.enum(['online', 'offline']),
+    scope: z.object({ connections: z.array(z.string()).optional(), actions: z.array(z.string()).optional() }),
+    depth: z.number().int(),
+    depthMax: z.number().int(),
+    budget: z.object({ sessions: z.number().int(), children: z.number().int() }),
+    expiresAt: Timestamp,
+    purpose: z.string().optional(),
+    /** RFC 7638 thumbprint of the child's key. */
+    key: z.string().optional(),
+    evidence: z
+      .object({ device: z.string(), bootId: z.string(), pid: z.number().int(), startTicks: z.string() })
+      .optional(),
+  }),
+  z.object({
+    ...base,
+    kind: z.literal('delegation.ended'),
+    delegation: DelegationId,
+    cause: DelegationEnd,
+    by: Chain.optional(),
+    reason: z.string().optional(),
+  }),
+  /** A node without a delegation of its own (an observed agent, a process), a device or a person was revoked. */
+  z.object({
+    ...base,
+    kind: z.literal('actor.revoked'),
+    what: z.enum(['agent', 'device', 'principal']),
+    id: z.string(),
+    by: Chain,
+    reason: z.string(),
+  }),
+  /** A delegation's credential came from somebody that it was not given to. */
+  z.object({
+    ...base,
+    kind: z.literal('credential.misused'),
+    misuse: z.enum(['shared', 'inherited', 'other-device', 'overlapping']),
+    delegation: DelegationId,
+    chain: Chain,
+    verdict: z.enum(['denied', 'attributed']),
+    /** To whom it is attributed instead. */
+    to: z.string().optional(),
+  }),
   z.object({
     ...base,
     kind: z.literal('session.started'),
@@ -80,7 +131,25 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     via: z.enum(['tunnel', 'native']),
     durability: z.enum(['strict', 'grouped']),
     application: z.string().max(256).optional(),
+    /** The delegations of the chain, outermost first, and the trace that they share. */
+    delegations: z.array(z.string()).optional(),
+    lineage: z.enum(['attributed', 'unattributed']).optional(),
     ...grounds,
+    /** The processes behind the socket, leaf first; arguments redacted and masked. */
+    payload: z
+      .object({
+        processes: z.array(
+          z.object({
+            pid: z.number().int(),
+            startTicks: z.string(),
+            name: z.string(),
+            exe: z.string().optional(),
+            arguments: z.array(z.string()).optional(),
+          }),
+        ),
+        bootId: z.string(),
+      })
+      .optional(),
   }),
   z.object({
     ...base,

@@ -1,10 +1,14 @@
-import type { Actor } from '../contract/chain.js';
+import type { Actor, Chain } from '../contract/chain.js';
+import { delegationLimits, Lineage } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
+import { attribute, SharedCredential } from './attribution.js';
 import { type Clock, TokenBuckets } from './bounded.js';
+import { actorOfDelegation, type Delegation, type Delegations } from './delegations.js';
 import { checkProof, type Nonces, type Proof, proofAlgorithms, ReplayCache } from './dpop.js';
 import { identityLimits, rates } from './limits.js';
+import { acceptOffline } from './offline-tokens.js';
 import { sha256Base64url, sha256Hex } from './secrets.js';
-import { keep, type RecordEvent, type SignIns, type TicketRow, ticketPattern } from './sign-ins.js';
+import { keep, type RecordEvent, rootHop, type SignIns, type TicketRow, ticketPattern } from './sign-ins.js';
 
 /** One request as its listener saw it. Header values as received; two `DPoP` headers arrive joined by a comma. */
 export interface PresentedRequest {
@@ -16,11 +20,23 @@ export interface PresentedRequest {
   readonly dpop: string | undefined;
   /** Of the socket, never of a header. */
   readonly remoteAddress: string;
+  /** Header `throughline-lineage`: which processes are behind the request. */
+  readonly lineage?: string | undefined;
+  /** Header `throughline-delegations`: hops that were minted offline. */
+  readonly tokens?: string | undefined;
+  /** A stream is one program's session; a request is made by whoever stands before that program. */
+  readonly use?: 'stream' | 'request';
 }
 
 /** `dpopNonce` belongs into the answer's `DPoP-Nonce` header, whatever the result. */
 export type Authenticated =
-  | { readonly ok: true; readonly actor: Actor; readonly dpopNonce: string }
+  | {
+      readonly ok: true;
+      readonly actor: Actor;
+      /** What the desktop said about the processes behind it. */
+      readonly lineage: Lineage | undefined;
+      readonly dpopNonce: string;
+    }
   | { readonly ok: false; readonly error: ThroughlineError; readonly dpopNonce: string };
 
 export type Authenticate = (request: PresentedRequest) => Promise<Authenticated>;
@@ -46,6 +62,24 @@ const proofInvalid = (message: string) =>
     action: 'sign a new DPoP proof with the key of this sign-in; check the clock of this machine',
   });
 
+const delegatedPattern = /^(dlg_[0-9A-HJKMNP-TV-Z]{26})(?:\.(tlh_[A-Za-z0-9_-]{32}))?$/;
+
+const lineageRefused = () =>
+  new ThroughlineError('invalid-request', 'the lineage header cannot be read', {
+    action: 'use the same version of Throughline on both sides',
+  });
+
+function lineageOf(header: string | undefined): Lineage | undefined | 'unreadable' {
+  if (header === undefined || header === '') return undefined;
+  if (header.length > delegationLimits.lineageBytesMax * 2) return 'unreadable';
+  try {
+    const parsed = Lineage.safeParse(JSON.parse(Buffer.from(header, 'base64url').toString('utf8')));
+    return parsed.success ? parsed.data : 'unreadable';
+  } catch {
+    return 'unreadable';
+  }
+}
+
 /** Verifies tickets and the proofs that come with them (RFC 9449 7). */
 export function createAuthenticate(options: {
   readonly clock: Clock;
@@ -53,10 +87,14 @@ export function createAuthenticate(options: {
   readonly nonces: Nonces;
   readonly record: RecordEvent;
   readonly signIns: SignIns;
+  readonly delegations: Delegations;
+  /** Whether a process without a delegation of its own was revoked, by the id of its node. */
+  readonly isRevoked: (node: string) => boolean;
 }): Authenticate {
-  const { clock, origin, nonces, record, signIns } = options;
+  const { clock, origin, nonces, record, signIns, delegations } = options;
   const replays = new ReplayCache(nonces);
   const refusals = new TokenBuckets(clock, rates.refusal);
+  const misuses = new TokenBuckets(clock, rates.refusal);
   const ticketOf = ticketCache(signIns, clock);
 
   /** A live ticket in the wrong hands: kept in the log, bounded per address. */
@@ -74,7 +112,9 @@ export function createAuthenticate(options: {
   async function judge(request: PresentedRequest): Promise<Actor | ThroughlineError> {
     const ticket = /^DPoP +(\S+)$/i.exec(request.authorization ?? '')?.[1];
     if (ticket === undefined) return notSignedIn('this needs a ticket, shown as Authorization: DPoP');
-    if (!ticketPattern.test(ticket)) return notSignedIn('the ticket is not one of this gateway');
+    const delegated = delegatedPattern.exec(ticket);
+    if (delegated === null && !ticketPattern.test(ticket))
+      return notSignedIn('the ticket is not one of this gateway');
     const checked = await checkProof(
       { proof: request.dpop, method: request.method, url: request.url },
       { clock, nonces, origin },
@@ -83,14 +123,89 @@ export function createAuthenticate(options: {
       return checked.kind === 'nonce'
         ? new ThroughlineError('proof-nonce', checked.message, { action: 'sign again with that nonce' })
         : proofInvalid(checked.message);
+    if (delegated !== null) return delegate(request, ticket, delegated, checked.proof);
     const row = await ticketOf(sha256Hex(ticket));
     if (row === undefined) return notSignedIn('the ticket is unknown, expired or signed out');
-    return (await misused(request, ticket, row, checked.proof)) ?? actorOf(row);
+    return (await misused(request, ticket, row.deviceKey, checked.proof)) ?? actorOf(row);
   }
 
-  async function misused(request: PresentedRequest, ticket: string, row: TicketRow, proof: Proof) {
-    if (proof.deviceKey !== row.deviceKey)
-      return refuse(request, 'the ticket came with the key of another device');
+  /** By the delegation's own key (`dlg_...`), or by its handle and the key of the device that it was made on. */
+  async function delegate(
+    request: PresentedRequest,
+    ticket: string,
+    [, id = '', handle]: RegExpExecArray,
+    proof: Proof,
+  ): Promise<Actor | ThroughlineError> {
+    if (handle === undefined && request.tokens !== undefined && request.tokens !== '')
+      await acceptOffline(request.tokens, { delegations, signIns, clock });
+    const found = handle === undefined ? delegations.get(id) : delegations.ofHandle(id, handle);
+    const over = notSignedIn('the delegation is unknown, has ended or has expired');
+    if (found === undefined) return over;
+    const root = await signIns.live(found.signIn);
+    if (root === undefined) return over;
+    const key = handle === undefined ? found.key : root.actor.deviceKey;
+    if (key === undefined) return over;
+    if (handle !== undefined && proof.deviceKey !== key) {
+      await misuse('other-device', found, found.above, 'denied');
+      return refuse(request, 'the handle came with the key of another device');
+    }
+    const wrong = await misused(request, ticket, key, proof);
+    if (wrong !== undefined) return wrong;
+    const actor = actorOfDelegation(
+      found,
+      handle === undefined ? 'proven' : 'issued',
+      root.actor.expiresAtMs,
+    );
+    return handle === undefined ? actor : { ...actor, deviceKey: key };
+  }
+
+  async function misuse(
+    kind: 'shared' | 'inherited' | 'other-device',
+    delegation: Delegation,
+    chain: Chain,
+    verdict: 'denied' | 'attributed',
+    to?: string,
+  ): Promise<void> {
+    if (!misuses.take(delegation.id)) return;
+    await keep(record, {
+      kind: 'credential.misused',
+      misuse: kind,
+      delegation: delegation.id,
+      chain,
+      verdict,
+      ...(to === undefined ? {} : { to }),
+    });
+  }
+
+  /** Adds what the person's machine says about who is behind the request. */
+  async function placed(request: PresentedRequest, actor: Actor): Promise<Actor | ThroughlineError> {
+    const lineage = lineageOf(request.lineage);
+    if (lineage === 'unreadable') return lineageRefused();
+    try {
+      const found = attribute(
+        actor,
+        lineage,
+        { delegations, isRevoked: options.isRevoked },
+        request.use ?? 'request',
+      );
+      if (found.misuse !== undefined)
+        await misuse(
+          found.misuse.kind,
+          found.misuse.delegation,
+          found.actor.chain,
+          'attributed',
+          found.misuse.to,
+        );
+      return found.actor;
+    } catch (error) {
+      if (error instanceof SharedCredential)
+        await misuse('shared', error.delegation, error.presented.chain, 'denied');
+      throw error;
+    }
+  }
+
+  async function misused(request: PresentedRequest, ticket: string, key: string, proof: Proof) {
+    if (proof.deviceKey !== key) return refuse(request, 'the ticket came with the key of another device');
     if (proof.ticketHash !== sha256Base64url(ticket))
       return refuse(request, 'the proof is for another ticket');
     // Only proofs of the right key reach the cache, so strangers cannot fill it.
@@ -104,14 +219,18 @@ export function createAuthenticate(options: {
   }
 
   return async (request) => {
-    const result = await judge(request).catch((error: unknown) => {
+    const known = (error: unknown): ThroughlineError => {
       if (error instanceof ThroughlineError) return error;
       throw error;
-    });
+    };
+    const presented = await judge(request).catch(known);
+    const result =
+      presented instanceof ThroughlineError ? presented : await placed(request, presented).catch(known);
+    const lineage = lineageOf(request.lineage);
     const dpopNonce = nonces.current();
     return result instanceof ThroughlineError
       ? { ok: false, error: result, dpopNonce }
-      : { ok: true, actor: result, dpopNonce };
+      : { ok: true, actor: result, lineage: lineage === 'unreadable' ? undefined : lineage, dpopNonce };
   };
 }
 
@@ -137,7 +256,7 @@ function ticketCache(signIns: SignIns, clock: Clock): (hash: string) => Promise<
 
 function actorOf(row: TicketRow): Actor {
   return {
-    chain: [{ id: row.principal, kind: 'person', name: row.displayName, assurance: 'proven' }],
+    chain: [rootHop(row.principal, row.displayName, row.method)],
     scopes: [{}],
     groups: row.groups,
     signIn: row.signIn,

@@ -186,6 +186,11 @@ async function verifySignature(text: string): Promise<{ payload: Payload; device
   }
 }
 
+/** RFC 7638, SHA-256, base64url. */
+export function keyThumbprint(key: z.infer<typeof PublicKey>): Promise<string> {
+  return calculateJwkThumbprint(key, 'sha256');
+}
+
 /** A request's URL without query, on the gateway's own origin. `url` may be whole or only a path. */
 function requestTarget(url: string, origin: string): string | undefined {
   const path = url.startsWith('/') ? url : url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { ulid } from 'ulid';
-import { type Actor, Chain, type Hop, type Scope } from '../contract/chain.js';
+import { type Actor, Chain, type Hop, hasAgent, type Scope } from '../contract/chain.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { type ConnectionName, DelegationId, PrincipalId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
@@ -17,8 +17,8 @@ const passwordPattern = /^tlh_[A-Za-z0-9_-]{32}$/;
 /** A handle that may still begin a session. */
 export interface Handle extends ScramVerifier {
   readonly id: DelegationId;
-  /** The only connection that it opens. */
-  readonly connection: string;
+  /** The only connection that it opens; a delegation's opens what its scope says. */
+  readonly connection: string | undefined;
   /** Until when it begins sessions. `actor.expiresAtMs` is when those sessions end at the latest. */
   readonly expiresAtMs: number;
   readonly actor: Actor;
@@ -137,7 +137,7 @@ export function createHandles(options: {
     async mint(actor, wanted) {
       const now = clock();
       const root = actor.chain[0];
-      if (actor.delegation !== undefined || actor.chain.length > 1)
+      if (actor.delegation !== undefined || hasAgent(actor.chain))
         throw new ThroughlineError('denied', 'a delegation cannot mint a handle', {
           action: 'ask with the ticket of the person who signed in',
         });

@@ -8,10 +8,11 @@ import { type Clock, isLoopbackHost } from './bounded.js';
 import { Codes } from './codes.js';
 import type { IdentitySettings, ProviderSettings } from './config.js';
 import type { DemoSignIn, IdentityContext } from './context.js';
+import { actorOfDelegation, Delegations } from './delegations.js';
 import { createDevice } from './device.js';
 import { DeviceGrants } from './device-grants.js';
 import { Nonces, proofAlgorithms } from './dpop.js';
-import { createHandles, type Handles } from './handles.js';
+import { createHandles, type Handle, type Handles } from './handles.js';
 import { cookiesFor, type Endpoint, failureOf, json, oauthError, page, type RequestInfo } from './http.js';
 import { identityLimits } from './limits.js';
 import { createLogins } from './logins.js';
@@ -24,6 +25,8 @@ export { challengeOf } from './authenticate.js';
 export type { Clock } from './bounded.js';
 export { IdentityConfig, type IdentitySettings, type ProviderSettings } from './config.js';
 export { type DemoSignIn, demoRules } from './context.js';
+export { type Delegation, type Delegations, type EndedDelegation, ownHop } from './delegations.js';
+export { keyThumbprint } from './dpop.js';
 export type { RequestInfo } from './http.js';
 export type { ScramVerifier } from './scram.js';
 export type { RecordEvent } from './sign-ins.js';
@@ -53,6 +56,9 @@ export interface Identity {
    * `useHandle` and the moment in which the listener would find the session: enter the session first, then ask this.
    */
   readonly isSignInEnded: SignIns['isEnded'];
+  readonly delegations: Delegations;
+  readonly liveSignIn: SignIns['live'];
+  readonly signInsOf: SignIns['of'];
   /** Everybody who ever signed in, last seen first. */
   readonly people: SignIns['people'];
   /**
@@ -76,6 +82,8 @@ export function createIdentity(options: {
   readonly issuerUrl: string;
   readonly demo?: DemoSignIn | undefined;
   readonly record: RecordEvent;
+  /** Whether a process was revoked, by the id of its node in the tree. */
+  readonly isRevoked?: (node: string) => boolean;
 }): Identity {
   const { config, state, clock, record } = options;
   const origin = originOf(options.issuerUrl);
@@ -89,6 +97,7 @@ export function createIdentity(options: {
   const nonces = new Nonces(clock);
   const signIns = createSignIns({ state, clock, record });
   const handles = createHandles({ state, clock, record, signIns });
+  const delegations = new Delegations({ state, clock, record, signIns });
   const context: IdentityContext = {
     clock,
     origin,
@@ -105,6 +114,20 @@ export function createIdentity(options: {
     signIns,
   };
 
+  /** A delegation's handle at a native listener: nobody there can tell which process holds it. */
+  async function delegationForScram(id: string): Promise<Handle | undefined> {
+    const found = delegations.get(id);
+    const root = found?.scram === undefined ? undefined : await signIns.live(found.signIn);
+    if (found?.scram === undefined || root === undefined) return undefined;
+    return {
+      ...found.scram,
+      id: found.id,
+      connection: undefined,
+      expiresAtMs: found.expiresAtMs,
+      actor: actorOfDelegation(found, 'issued', root.actor.expiresAtMs),
+    };
+  }
+
   const addProvider = (settings: ProviderSettings): void => {
     if (providers.has(settings.name))
       throw new ThroughlineError('invalid-config', `two identity providers are named ${settings.name}`, {
@@ -117,12 +140,24 @@ export function createIdentity(options: {
 
   return {
     routes: createRoutes(context),
-    authenticate: createAuthenticate({ clock, origin, nonces, record, signIns }),
+    authenticate: createAuthenticate({
+      clock,
+      origin,
+      nonces,
+      record,
+      signIns,
+      delegations,
+      isRevoked: options.isRevoked ?? (() => false),
+    }),
+    delegations,
+    liveSignIn: signIns.live,
+    signInsOf: signIns.of,
     mintHandle: handles.mint,
-    handleForScram: handles.find,
+    handleForScram: async (id) => (await handles.find(id)) ?? delegationForScram(id),
     decoyForScram: handles.decoy,
     verifyHandlePassword: handles.verify,
-    useHandle: handles.use,
+    // A delegation's budget is spent when its session begins, whichever way it came.
+    useHandle: async (id) => delegations.get(id) !== undefined || handles.use(id),
     signOut: signIns.end,
     onSignInEnded: signIns.onEnded,
     isSignInEnded: signIns.isEnded,

@@ -1,5 +1,6 @@
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { ulid } from 'ulid';
+import type { Actor, Hop } from '../contract/chain.js';
 import { ThroughlineError } from '../contract/errors.js';
 import type { AuditEventInput } from '../contract/events.js';
 import { PrincipalId, SignInId } from '../contract/ids.js';
@@ -13,7 +14,7 @@ import { randomToken, sha256Hex } from './secrets.js';
 /** Makes an event durable; rejects when it cannot be kept. */
 export type RecordEvent = (event: AuditEventInput) => Promise<void>;
 
-export type SignInMethod = 'browser' | 'device-code' | 'demo';
+export type SignInMethod = 'browser' | 'device-code' | 'demo' | 'workload';
 
 /** What a client is given. Neither token is stored: only SHA-256 of each. */
 export interface Tokens {
@@ -34,6 +35,7 @@ export interface TicketRow {
   readonly deviceKey: string;
   readonly principal: string;
   readonly displayName: string;
+  readonly method: string;
   readonly groups: readonly string[];
   readonly ticketExpiresAtMs: number;
   readonly signInExpiresAtMs: number;
@@ -57,6 +59,13 @@ export interface SignIns {
   readonly onEnded: (listener: EndedListener) => () => void;
   readonly ticket: (hash: string) => Promise<TicketRow | undefined>;
   readonly people: () => Promise<readonly PersonRow[]>;
+  /** A sign-in that has not ended, as the actor that it makes. */
+  readonly live: (signIn: string) => Promise<{ readonly actor: Actor; readonly sinceMs: number } | undefined>;
+  /** Live sign-ins of a person or of a device key. */
+  readonly of: (
+    what: 'principal' | 'device',
+    id: string,
+  ) => Promise<readonly { id: string; principal: string }[]>;
 }
 
 /** AdminPerson without `sessionsLive`, which only the server knows. */
@@ -280,6 +289,7 @@ export function createSignIns(options: {
           'sign_ins.device_key',
           'sign_ins.principal',
           'sign_ins.display_name',
+          'sign_ins.method',
           'sign_ins.groups',
           'sign_ins.expires_at_ms as sign_in_expires_at_ms',
           'tickets.expires_at_ms as ticket_expires_at_ms',
@@ -295,6 +305,7 @@ export function createSignIns(options: {
         deviceKey: row.device_key,
         principal: row.principal,
         displayName: row.display_name,
+        method: row.method,
         groups: parseGroups(row.groups),
         ticketExpiresAtMs: row.ticket_expires_at_ms,
         signInExpiresAtMs: row.sign_in_expires_at_ms,
@@ -302,7 +313,42 @@ export function createSignIns(options: {
     },
 
     people: () => listPeople(state, clock()),
+
+    async live(signIn) {
+      if (ended.get(signIn) === true) return undefined;
+      const row = await state
+        .selectFrom('sign_ins')
+        .selectAll()
+        .where('id', '=', signIn)
+        .where('ended_at_ms', 'is', null)
+        .where('expires_at_ms', '>', clock())
+        .executeTakeFirst();
+      if (row === undefined) return undefined;
+      const actor: Actor = {
+        chain: [rootHop(row.principal, row.display_name, row.method)],
+        scopes: [{}],
+        groups: parseGroups(row.groups),
+        signIn: row.id,
+        deviceKey: row.device_key,
+        expiresAtMs: row.expires_at_ms,
+      };
+      return { actor, sinceMs: row.created_at_ms };
+    },
+
+    of: (what, id) =>
+      state
+        .selectFrom('sign_ins')
+        .select(['id', 'principal'])
+        .where(what === 'principal' ? 'principal' : 'device_key', '=', id)
+        .where('ended_at_ms', 'is', null)
+        .where('expires_at_ms', '>', clock())
+        .execute(),
   };
+}
+
+/** The root of every chain: who an identity provider or a trusted platform vouched for. */
+export function rootHop(principal: string, name: string, method: string): Hop {
+  return { id: principal, kind: method === 'workload' ? 'workload' : 'person', name, assurance: 'proven' };
 }
 
 function newRefreshToken(signIn: string): string {

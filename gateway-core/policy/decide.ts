@@ -1,5 +1,5 @@
 import type * as Cedar from '@cedar-policy/cedar-wasm/nodejs';
-import type { Actor } from '../contract/chain.js';
+import { type Actor, type Hop, hasAgent } from '../contract/chain.js';
 import type { Action, Decision, Grounds, Permit } from '../contract/decision.js';
 import type { MaskRule } from '../contract/masks.js';
 import type { MaskedUse, StatementFacts } from '../contract/sql.js';
@@ -63,7 +63,7 @@ export function decideAdmin(
   action: Extract<Action, `admin:${string}`>,
   nowMs: number,
 ): Decision {
-  if (actor.chain.length > 1) {
+  if (hasAgent(actor.chain)) {
     return deny(policies, [], 'agents may not administer the gateway', 'ask a person to do it');
   }
   const resource = { type: 'Gateway', id: 'gateway' };
@@ -203,9 +203,12 @@ function baseContext(actor: Actor, nowMs: number): Cedar.Context {
   const now = new Date(nowMs);
   return {
     chain: {
-      depth: actor.chain.length - 1,
+      depth: acting(actor).length - 1,
       assurance: weakest(actor),
-      agents: actor.chain.slice(1).map((hop) => hop.name),
+      agents: acting(actor)
+        .slice(1)
+        .map((hop) => hop.name),
+      lineage: actor.lineage ?? 'none',
     },
     time: {
       hour: now.getUTCHours(),
@@ -229,11 +232,18 @@ function statementContext(statement: PolicyStatement): Cedar.CedarValueJson {
   };
 }
 
+/** The program at a socket is the tool of whoever stands before it, not one more who acts. */
+function acting(actor: Actor): readonly Hop[] {
+  return actor.chain.filter(
+    (hop, index) => index === 0 || hop.kind !== 'process' || hop.assurance !== 'observed',
+  );
+}
+
 const assuranceOrder = ['proven', 'issued', 'observed', 'claimed'] as const;
 
 function weakest(actor: Actor): string {
   return (
-    actor.chain
+    acting(actor)
       .map((hop) => hop.assurance)
       .sort((a, b) => assuranceOrder.indexOf(b) - assuranceOrder.indexOf(a))[0] ?? 'claimed'
   );

@@ -1,2 +1,2 @@
-export { type Decider, decideAdmin, decider, permitOf } from './decide.js';
+export { type Decider, decideAdmin, decider, type PolicyConnection, permitOf } from './decide.js';
 export { type CompiledPolicies, loadPolicyEngine, type PolicyEngine } from './engine.js';

@@ -16,20 +16,26 @@ import {
 } from '../contract/api.js';
 import type { Actor } from '../contract/chain.js';
 import { ConnectionConfig } from '../contract/connection.js';
-import type { Action, Decision } from '../contract/decision.js';
+import type { Action } from '../contract/decision.js';
+import { lineageHeader, tokensHeader } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { SessionId } from '../contract/ids.js';
 import type { Identity } from '../identity/index.js';
-import { type Decider, decideAdmin, decider } from '../policy/index.js';
+import { addAgentRoutes } from './agent-routes.js';
+import type { AgentTree } from './agent-tree.js';
+import type { Attachments } from './attachments.js';
 import type { Connection, ConnectionRegistry } from './connections.js';
 import { feedStream } from './feed-stream.js';
 import { type ApiBindings, bodyOf, ndjson } from './http-body.js';
 import { asThroughlineError, problemResponse } from './http-problems.js';
 import { feedLimits, type LiveFeed } from './live-feed.js';
-import type { LiveSessions } from './live-sessions.js';
+import type { LiveSession, LiveSessions } from './live-sessions.js';
+import { createPermissions, requireAllowed } from './permissions.js';
 import type { PolicyRegistry } from './policies.js';
 import type { GatewayRecorder } from './recorder.js';
 import { deletedOf, sayDeleted } from './retention.js';
+import { type RevocationRooms, revoke } from './revocations.js';
+import type { RevokedNodes } from './revoked-nodes.js';
 import type { Sealer } from './sealer/index.js';
 
 /** What the API is made of. */
@@ -40,6 +46,9 @@ export interface GatewayRooms {
   readonly policies: PolicyRegistry;
   readonly live: LiveSessions;
   readonly feed: LiveFeed;
+  readonly tree: AgentTree;
+  readonly attachments: Attachments;
+  readonly revoked: RevokedNodes;
   readonly recorder: GatewayRecorder;
   readonly sealer: Sealer;
   /** What retention has removed is not missing. */
@@ -47,7 +56,7 @@ export interface GatewayRooms {
   readonly now: () => number;
 }
 
-interface Environment {
+export interface Environment {
   Bindings: ApiBindings;
   Variables: { actor: Actor };
 }
@@ -88,6 +97,8 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       authorization: context.req.header('authorization'),
       dpop: context.req.header('dpop'),
       remoteAddress: context.env.remoteAddress,
+      lineage: context.req.header(lineageHeader),
+      tokens: context.req.header(tokensHeader),
     });
     if (!result.ok) return problemResponse(result.error, result.dpopNonce);
     context.set('actor', result.actor);
@@ -97,33 +108,9 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
   });
 
   const keptSinceMs = (): number => (rooms.retentionMs === undefined ? 0 : now() - rooms.retentionMs);
-  const deciderFor = (
-    actor: Actor,
-    connection: { name: string; protocol: string; labels: Record<string, string> },
-  ): Decider => decider(policies.current, actor, connection);
-  const require = (decision: Decision): void => {
-    if (decision.kind === 'allow') return;
-    const action = decision.kind === 'deny' ? decision.action : 'ask for approval';
-    throw new ThroughlineError('denied', decision.message, {
-      action,
-      fields: { policy: decision.grounds.policies.join(', '), policyVersion: decision.grounds.policyVersion },
-    });
-  };
+  const permissions = createPermissions(rooms);
   const requireAdmin = (actor: Actor, action: Extract<Action, `admin:${string}`>): void =>
-    require(decideAdmin(policies.current, actor, action, now()));
-  /** Sessions outlive their connection's registration: what is gone has no labels left to permit it. */
-  const mayOn = (
-    actor: Actor,
-    action: Extract<Action, `session:${string}`>,
-    session: SessionView,
-  ): Decision => {
-    const connection = connections.get(session.connection) ?? {
-      name: session.connection,
-      protocol: session.protocol,
-      labels: {},
-    };
-    return deciderFor(actor, connection).session(action, session.principal === actor.chain[0].id, now());
-  };
+    requireAllowed(permissions.admin(actor, action));
 
   app.get(paths.whoami, (context) => {
     const actor = context.get('actor');
@@ -132,9 +119,8 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       groups: [...actor.groups],
       expiresAt: new Date(actor.expiresAtMs).toISOString(),
       deviceKey: actor.deviceKey ?? '',
-      may: adminActions.filter(
-        (action) => decideAdmin(policies.current, actor, action, now()).kind === 'allow',
-      ),
+      chain: actor.chain,
+      may: adminActions.filter((action) => permissions.admin(actor, action).kind === 'allow'),
     });
   });
 
@@ -142,7 +128,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
     const actor = context.get('actor');
     const visible: ConnectionDetail[] = [];
     for (const connection of connections.list()) {
-      const may = deciderFor(actor, connection);
+      const may = permissions.on(actor, connection);
       const decision = may.connect(now());
       if (decision.kind === 'deny') continue;
       const others = (action: Extract<Action, `session:${string}`>): boolean =>
@@ -172,7 +158,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
   app.post(paths.handles, async (context) => {
     const actor = context.get('actor');
     const wanted = await bodyOf(context.req.raw, HandleRequest);
-    const connection = connectionFor(connections, deciderFor, actor, wanted.connection, now());
+    const connection = permissions.connection(actor, wanted.connection);
     const handle = await identity.mintHandle(actor, {
       connection: connection.name,
       ...(wanted.ttlMs === undefined ? {} : { ttlMs: wanted.ttlMs }),
@@ -202,13 +188,38 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
     const parsed = SessionId.safeParse(id);
     const session = parsed.success ? await sealer.session(parsed.data) : undefined;
     // What one may not see does not exist for one: the answers are the same.
-    if (session === undefined || mayOn(actor, 'session:view', session).kind !== 'allow') {
+    if (session === undefined || permissions.session(actor, 'session:view', session).kind !== 'allow') {
       throw new ThroughlineError('not-found', `there is no session ${id.slice(0, 64)}`, {
         action: 'list them: throughline sessions',
       });
     }
-    if (action !== 'session:view') require(mayOn(actor, action, session));
+    if (action !== 'session:view') requireAllowed(permissions.session(actor, action, session));
     return withLive(session);
+  };
+  const runningView = (session: LiveSession): SessionView => ({
+    id: session.id,
+    connection: session.connection,
+    protocol: 'postgres',
+    principal: session.actor.chain[0].id,
+    chain: session.actor.chain,
+    state: 'live',
+    startedAt: new Date(session.startedAtMs).toISOString(),
+    statements: session.statements(),
+    via: session.via,
+  });
+  const revocations: RevocationRooms = {
+    ...rooms,
+    may: {
+      session: (actor, action, session) => permissions.session(actor, action, runningView(session)),
+      people: (actor) => permissions.admin(actor, 'admin:people'),
+    },
+    ended: async (actor, id) => {
+      await sealer.caughtUp();
+      await viewOf(actor, id, 'session:revoke');
+      throw new ThroughlineError('conflict', 'the session has ended already', {
+        action: `see throughline sessions show ${id}`,
+      });
+    },
   };
   const noteRead = async (actor: Actor, what: 'replay' | 'show', session: SessionView): Promise<void> => {
     if (session.principal === actor.chain[0].id) return;
@@ -229,7 +240,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       const key = `${session.principal === actor.chain[0].id} ${session.connection}`;
       let may = verdicts.get(key);
       if (may === undefined) {
-        may = mayOn(actor, 'session:view', session).kind === 'allow';
+        may = permissions.session(actor, 'session:view', session).kind === 'allow';
         verdicts.set(key, may);
       }
       return may;
@@ -253,8 +264,11 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       feed,
       signIn,
       signInEndsAtMs: actor.expiresAtMs,
-      maySee: (session) => mayOn(actor, 'session:view', session).kind === 'allow',
+      maySee: (session) => permissions.session(actor, 'session:view', session).kind === 'allow',
       isOwn: (session) => session.principal === by,
+      tree: rooms.tree,
+      ownPrincipal: by,
+      maySeeTree: (on) => permissions.watch(actor, on),
       noteOthers: () => recorder.record({ kind: 'record.read', by, what: 'live' }),
       isOver: () => identity.isSignInEnded(signIn),
       onSignInEnded: identity.onSignInEnded,
@@ -289,47 +303,11 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
 
   app.post(paths.revoke, async (context) => {
     const actor = context.get('actor');
-    const { id, reason } = await bodyOf(context.req.raw, RevokeRequest);
-    const running = live.get(id);
-    if (running === undefined) {
-      await sealer.caughtUp();
-      await viewOf(actor, id, 'session:revoke');
-      throw new ThroughlineError('conflict', 'the session has ended already', {
-        action: `see throughline sessions show ${id}`,
-      });
-    }
-    const own = running.actor.chain[0].id === actor.chain[0].id;
-    if (!own && actor.chain.length > 1) {
-      throw new ThroughlineError('denied', 'agents may not revoke the sessions of others', {
-        action: 'ask a person to do it',
-      });
-    }
-    const connection = connections.get(running.connection) ?? {
-      name: running.connection,
-      protocol: 'postgres',
-      labels: {},
-    };
-    const may = deciderFor(actor, connection);
-    if (may.session('session:view', own, now()).kind !== 'allow') {
-      throw new ThroughlineError('not-found', `there is no session ${id}`, {
-        action: 'list them: throughline sessions',
-      });
-    }
-    require(may.session('session:revoke', own, now()));
-    // Ended first: in an emergency nothing waits for a disk. The client's error, the event and the answer follow.
-    const ended = running.end(
-      'revoked',
-      `this session was revoked by ${actor.chain[0].id}: ${recorder.maskText(reason)}`,
-    );
-    await recorder.record({
-      kind: 'session.revoked',
-      session: running.id,
-      by: actor.chain,
-      reason: recorder.maskText(reason),
-    });
-    await ended;
-    return context.json({ ended: [running.id] });
+    const request = await bodyOf(context.req.raw, RevokeRequest);
+    return context.json(await revoke(revocations, actor, request));
   });
+
+  addAgentRoutes(app, rooms, permissions);
 
   app.get(paths.search, async (context) => {
     const actor = context.get('actor');
@@ -345,7 +323,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       let may = sessions.get(hit.session);
       if (may === undefined) {
         const session = await sealer.session(hit.session);
-        may = session !== undefined && mayOn(actor, 'session:replay', session).kind === 'allow';
+        may = session !== undefined && permissions.session(actor, 'session:replay', session).kind === 'allow';
         sessions.set(hit.session, may);
       }
       if (may) visible.push(hit);
@@ -416,30 +394,6 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
   });
 
   return app;
-}
-
-/**
- * The connection that this actor may use now. What one may not see and what does not exist get one answer, so that
- * names cannot be tried out.
- */
-export function connectionFor(
-  connections: ConnectionRegistry,
-  deciderFor: (actor: Actor, connection: Connection) => Decider,
-  actor: Actor,
-  name: string,
-  nowMs: number,
-): Connection {
-  const connection = connections.get(name);
-  const decision = connection === undefined ? undefined : deciderFor(actor, connection).connect(nowMs);
-  if (connection !== undefined && decision?.kind === 'allow') return connection;
-  if (decision?.kind === 'hold') {
-    throw new ThroughlineError('denied', decision.message, {
-      action: `ask a member of ${decision.approvers.join(' or ')}`,
-    });
-  }
-  throw new ThroughlineError('denied', `there is no connection "${name.slice(0, 63)}" that you may use`, {
-    action: 'list what you may use: throughline connections; for more, ask an admin',
-  });
 }
 
 /** The user that tools show. It decides nothing: who acts is known from the ticket. */

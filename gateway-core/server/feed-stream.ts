@@ -1,4 +1,6 @@
 import type { SessionView } from '../contract/api.js';
+import type { AgentChange } from '../contract/delegation.js';
+import { type AgentTree, quiet } from './agent-tree.js';
 import { feedLimits, type LineOf, type LiveFeed, lineOf } from './live-feed.js';
 
 export interface FeedStreamOptions {
@@ -8,6 +10,10 @@ export interface FeedStreamOptions {
   readonly signInEndsAtMs: number;
   readonly maySee: (session: SessionView) => boolean;
   readonly isOwn: (session: SessionView) => boolean;
+  readonly tree: Pick<AgentTree, 'onChange'>;
+  readonly ownPrincipal: string;
+  /** Whether the reader sees the tree of somebody else, who has sessions on these connections. */
+  readonly maySeeTree: (connections: ReadonlySet<string>) => boolean;
   /** Puts on record that this person reads along with others; until that is durable nothing of it is told. */
   readonly noteOthers: () => Promise<void>;
   /** Asked at every beat. */
@@ -105,6 +111,7 @@ class FeedStream {
       options.onSignInEnded((ended) => {
         if (ended === signIn) this.#stop();
       }),
+      options.tree.onChange((changes, connectionsOf) => this.#tellTree(changes, connectionsOf)),
     );
     // By a clock that nobody can set back.
     const life = setTimeout(() => this.#stop(), feedLimits.lifeMsMax);
@@ -144,9 +151,32 @@ class FeedStream {
     this.#add(lineOf({ kind: 'beat', at: new Date(now()).toISOString() }), false);
   }
 
+  #tellTree(
+    changes: readonly AgentChange[],
+    connectionsOf: (principal: string) => ReadonlySet<string>,
+  ): void {
+    const { ownPrincipal, maySeeTree } = this.#options;
+    const verdicts = new Map<string, boolean>([[ownPrincipal, true]]);
+    for (const each of changes) {
+      const { principal } = each.node;
+      const may = verdicts.get(principal) ?? maySeeTree(connectionsOf(principal));
+      verdicts.set(principal, may);
+      if (!may) continue;
+      const read =
+        principal === ownPrincipal || each.node.statement === undefined || this.#others === 'noted';
+      if (!read) this.#note();
+      this.#add(lineOf({ kind: 'agent', ...each, node: read ? each.node : quiet(each.node) }), true);
+    }
+  }
+
   #tell(line: string, of: LineOf, session: SessionView): void {
     if (of !== 'statement' || this.#others === 'noted' || this.#options.isOwn(session))
       return this.#add(line, true);
+    this.#note();
+  }
+
+  /** Reading along with others goes on record; until it has, what they run is not told. */
+  #note(): void {
     if (this.#others === 'noting') return;
     this.#others = 'noting';
     this.#options.noteOthers().then(

@@ -8,14 +8,16 @@ import { tlsServerEndPoint } from '../codec/postgres/certificate.js';
 import { loadFirstParser, loadParser } from '../codec/postgres/statement/index.js';
 import type { GatewayInfo } from '../contract/api.js';
 import { ThroughlineError } from '../contract/errors.js';
-import { createIdentity, type Identity, IdentityConfig } from '../identity/index.js';
+import { createIdentity, type EndedDelegation, type Identity, IdentityConfig } from '../identity/index.js';
 import { createValueMasker } from '../masking/value-masker.js';
 import { loadPolicyEngine } from '../policy/index.js';
 import { openJournal } from '../store/journal/journal.js';
 import { type Keys, openKeys } from '../store/keys.js';
 import { openSecret, resolveReference, sealSecret } from '../store/secrets.js';
 import { openState, type State } from '../store/state.js';
+import { AgentTree } from './agent-tree.js';
 import { createApi } from './api.js';
+import { Attachments } from './attachments.js';
 import { configuredCertificate, gatewayCertificate, type ServerCertificate } from './certificates.js';
 import { type GatewayConfig, isLoopback, parseEndpoint } from './config.js';
 import { ConnectionRegistry, type SecretsPort } from './connections.js';
@@ -30,6 +32,7 @@ import { PolicyRegistry } from './policies.js';
 import { type GatewayRecorder, gatewayRecorder } from './recorder.js';
 import { recordingNotice } from './recording-notice.js';
 import { keepRetention } from './retention.js';
+import { RevokedNodes } from './revoked-nodes.js';
 import { type Sealer, startSealer } from './sealer/index.js';
 import { SessionServer } from './sessions.js';
 import { version } from './version.js';
@@ -181,10 +184,15 @@ async function compose(
     rules: [{ detect: ['email', 'card', 'iban', 'phone', 'key'], with: 'redact' }],
     hashKey: keys.derive('hash-masks'),
   });
+  let tree: AgentTree | undefined;
   const feed = new LiveFeed(now, () => policies.current.usesTime);
   const recorder = gatewayRecorder({
     journal,
-    heard: (event, kept) => (kept ? feed.hear(event) : feed.missed(event)),
+    heard: (event, kept) => {
+      if (kept) feed.hear(event);
+      else feed.missed(event);
+      tree?.hear(event);
+    },
     maskText: (text) => ownTexts.maskText(text).text,
     log,
   });
@@ -214,6 +222,8 @@ async function compose(
   undo.push(() => api.close());
 
   const url = config.externalUrl ?? `https://${hostForUrl(listen.host)}:${api.port}`;
+  const revoked = new RevokedNodes(state.database, now);
+  await revoked.load();
   const identity = createIdentity({
     config: await identitySettings(config, secrets),
     state: state.database,
@@ -221,7 +231,12 @@ async function compose(
     issuerUrl: new URL(url).origin,
     demo: demo === undefined ? undefined : { secret: demo.secret(), accounts: demoAccounts },
     record,
+    isRevoked: (node) => revoked.has(node),
   });
+  await identity.delegations.load();
+  tree = new AgentTree({ delegations: identity.delegations, live, now });
+  const attachments = new Attachments({ delegations: identity.delegations, complain: recorder.complain });
+  undo.push(() => attachments.close());
   const sessions = new SessionServer({
     identity,
     connections,
@@ -242,6 +257,7 @@ async function compose(
       mock: keys.derive('scram-mock'),
     },
     beforeDial: async (connection) => demo?.address(connection, connections),
+    isRevoked: (node) => revoked.has(node),
     now,
   });
   const postgres = await postgresListener(options, listen, () => sessions, recorder);
@@ -268,6 +284,9 @@ async function compose(
     policies,
     live,
     feed,
+    tree,
+    attachments,
+    revoked,
     recorder,
     sealer,
     retentionMs: config.retention?.recordings,
@@ -282,6 +301,7 @@ async function compose(
       'the sign-in behind this session has ended',
     );
   });
+  identity.delegations.onEnded((ended) => void endSessionsBelow(live, ended));
   const retentionMs = config.retention?.recordings;
   if (retentionMs !== undefined) undo.push(keepRetention({ sealer, retentionMs, recorder, now }));
   const warmingUp = setTimeout(() => {
@@ -319,6 +339,28 @@ async function compose(
     },
     closed,
   };
+}
+
+const endCauses = {
+  finished: ['orphaned', 'the agent that this worked for has finished'],
+  revoked: ['revoked', 'the delegation behind this session was revoked'],
+  expired: ['expired', 'the delegation behind this session has expired'],
+  orphaned: ['orphaned', 'the agent that this worked for has ended'],
+  'signed-out': ['revoked', 'the sign-in behind this session has ended'],
+} as const;
+
+/** What ends above ends everything below, and each delegation of the path is in the actor of a session. */
+async function endSessionsBelow(
+  live: LiveSessions,
+  { delegation, cause, reason }: EndedDelegation,
+): Promise<void> {
+  if (cause === 'parent-ended') return;
+  const [endCause, words] = endCauses[cause];
+  await live.end(
+    (session) => session.actor.delegations?.includes(delegation.id) === true,
+    endCause,
+    reason === undefined ? words : `${words}: ${reason}`,
+  );
 }
 
 /** Has `started` taken apart again by `close`, also when something else fails before it is there. */

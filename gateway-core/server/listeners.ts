@@ -3,6 +3,7 @@ import { type AddressInfo, createServer as createTcpServer, type Server, type So
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { paths, upgradeProtocol } from '../contract/api.js';
+import { lineageHeader, tokensHeader } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import type { Identity } from '../identity/index.js';
 import type { ServerCertificate } from './certificates.js';
@@ -105,6 +106,9 @@ async function upgrade(
     authorization: header('authorization'),
     dpop: header('dpop'),
     remoteAddress: request.socket.remoteAddress ?? '',
+    lineage: header(lineageHeader),
+    tokens: header(tokensHeader),
+    use: 'stream',
   });
   if (!result.ok) {
     refuseUpgrade(socket, result.error, result.dpopNonce);
@@ -130,7 +134,7 @@ async function upgrade(
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${upgradeProtocol}\r\ndpop-nonce: ${result.dpopNonce}\r\n\r\n`,
   );
-  await sessions.serveStream(socket, result.actor, connection);
+  await sessions.serveStream(socket, result.actor, connection, result.lineage);
 }
 
 function nameOf(encoded: string): string {

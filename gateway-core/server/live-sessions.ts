@@ -10,6 +10,8 @@ export interface LiveSession {
   readonly startedAtMs: number;
   readonly via: 'tunnel' | 'native';
   readonly application: string | undefined;
+  /** At the other end, on the person's machine, as far as it is known. */
+  readonly program: { readonly pid: number; readonly command: string | undefined } | undefined;
   statements(): number;
   /** Ends it now: the client gets its protocol's own error with `reason`. Idempotent; resolves when it is over. */
   end(cause: EndCause, reason: string): Promise<void>;

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { monotonicFactory } from 'ulid';
 import type { Actor } from '../contract/chain.js';
 import { rowsKeptBytes } from '../contract/connection.js';
+import type { Lineage } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { SessionId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
@@ -15,9 +16,9 @@ import { createJudge } from '../proxy/postgres/judge.js';
 import { authenticateHandle } from '../proxy/postgres/native-authentication.js';
 import { PostgresSession, refusalOf, sayFatal } from '../proxy/postgres/session.js';
 import type { Target } from '../proxy/postgres/upstream.js';
-import { connectionFor } from './api.js';
 import type { Connection, ConnectionRegistry } from './connections.js';
 import type { LiveSessions } from './live-sessions.js';
+import { createPermissions } from './permissions.js';
 import type { PolicyRegistry } from './policies.js';
 import type { GatewayRecorder } from './recorder.js';
 
@@ -32,8 +33,13 @@ export interface SessionRooms {
   readonly keys: { readonly maskHash: Uint8Array; readonly salt: Uint8Array; readonly mock: Uint8Array };
   /** Called before a target is dialled: starts the demo's. Gives the address, when it is only known then. */
   readonly beforeDial: (connection: Connection) => Promise<string | undefined>;
+  /** A process that was revoked, by the id of its node. */
+  readonly isRevoked: (node: string) => boolean;
   readonly now: () => number;
 }
+
+/** What is known of the program at the other end of a stream. */
+type Behind = Lineage | undefined;
 
 const ulid = monotonicFactory();
 
@@ -57,14 +63,8 @@ export class SessionServer {
 
   /** Policy on opening a stream. Throws `denied`, `rate-limited`. */
   admit(actor: Actor, name: string): Connection {
-    const { connections, policies, live, now } = this.#rooms;
-    const connection = connectionFor(
-      connections,
-      (who, what) => decider(policies.current, who, what),
-      actor,
-      name,
-      now(),
-    );
+    const { live } = this.#rooms;
+    const connection = createPermissions(this.#rooms).connection(actor, name);
     if (live.countOf(actor.signIn) >= limits.streamsPerActorMax) {
       throw new ThroughlineError(
         'rate-limited',
@@ -78,7 +78,7 @@ export class SessionServer {
   }
 
   /** One upgraded stream: the actor is known, the client needs no password. */
-  async serveStream(stream: Duplex, actor: Actor, connection: Connection): Promise<void> {
+  async serveStream(stream: Duplex, actor: Actor, connection: Connection, behind: Behind): Promise<void> {
     const signal = AbortSignal.timeout(limits.startupTimeoutMs);
     const start = await startClient(stream, this.#rooms.tls, signal);
     if (start.kind === 'refused') return;
@@ -87,7 +87,7 @@ export class SessionServer {
       start.stream.end();
       return;
     }
-    await this.#serve(start, actor, connection, 'tunnel', signal);
+    await this.#serve(start, actor, connection, 'tunnel', signal, behind);
   }
 
   /** One socket of the native listener: the database names the connection, the user names the handle. */
@@ -113,7 +113,7 @@ export class SessionServer {
     const database = start.message.parameters.get('database') ?? user;
     if (start.negotiation !== undefined) start.stream.write(start.negotiation);
     const handle = await identity.handleForScram(user);
-    const fits = handle !== undefined && handle.connection === database;
+    const fits = handle !== undefined && (handle.connection ?? database) === database;
     const verifier = handle === undefined || !fits ? undefined : handle;
     const binding = start.encrypted ? tls.binding : undefined;
     const proved = await authenticateHandle(
@@ -145,13 +145,14 @@ export class SessionServer {
         });
       return;
     }
+    const { actor } = handle;
     try {
-      this.admit(handle.actor, connection.name);
+      this.admit(actor, connection.name);
     } catch (error) {
-      await this.#refuse(start.stream, handle.actor, connection.name, error);
+      await this.#refuse(start.stream, actor, connection.name, error);
       return;
     }
-    await this.#serve({ ...start, negotiation: undefined }, handle.actor, connection, 'native', signal);
+    await this.#serve({ ...start, negotiation: undefined }, actor, connection, 'native', signal, undefined);
   }
 
   async #serve(
@@ -160,11 +161,13 @@ export class SessionServer {
     connection: Connection,
     via: 'tunnel' | 'native',
     signal: AbortSignal,
+    behind: Behind,
   ): Promise<void> {
     const { live, now } = this.#rooms;
     const id = SessionId.parse(`ses_${ulid(now())}`);
     try {
-      const session = this.#session(id, start, actor, connection, via);
+      const session = this.#session(id, start, actor, connection, via, behind);
+      this.#rooms.identity.delegations.spendSession(actor);
       await session.run(signal);
     } catch (error) {
       await this.#refuse(start.stream, actor, connection.name, error);
@@ -179,6 +182,7 @@ export class SessionServer {
     actor: Actor,
     connection: Connection,
     via: 'tunnel' | 'native',
+    behind: Behind,
   ): PostgresSession {
     const { policies, live, recorder, keys, now } = this.#rooms;
     const parameters = sortParameters(start.message.parameters);
@@ -216,6 +220,7 @@ export class SessionServer {
       minor: start.minor,
       greeting: start.negotiation,
       actor,
+      behind: this.#kept(behind),
       connection: connection.name,
       via,
       application: parameters.application,
@@ -239,16 +244,47 @@ export class SessionServer {
           startedAtMs,
           via,
           application: parameters.application,
+          program: this.#program(behind),
           statements: () => session.statements(),
           end: (cause, reason) => session.end(cause, reason),
         });
-        // A sign-out between the ticket's check and now found no session to end.
-        if (this.#rooms.identity.isSignInEnded(actor.signIn)) {
-          void session.end('revoked', 'the sign-in behind this session has ended');
-        }
+        // What ended between the check of who this is and now found no session to end.
+        const over = this.#over(actor);
+        if (over !== undefined) void session.end('revoked', over);
       },
     });
     return session;
+  }
+
+  #over(actor: Actor): string | undefined {
+    const { identity, isRevoked } = this.#rooms;
+    if (identity.isSignInEnded(actor.signIn)) return 'the sign-in behind this session has ended';
+    if (actor.delegations?.some((id) => identity.delegations.get(id) === undefined) === true)
+      return 'the delegation behind this session has ended';
+    return actor.chain.some((hop) => isRevoked(hop.id))
+      ? 'the program behind this session was revoked'
+      : undefined;
+  }
+
+  /** Command lines come from outside: what was redacted where they were read is masked once more. */
+  #kept(behind: Behind) {
+    if (behind?.kind !== 'attributed') return undefined;
+    const mask = (text: string): string => this.#rooms.recorder.maskText(text);
+    const processes = behind.processes.map(({ pid, startTicks, name, exe, arguments: words }) => ({
+      pid,
+      startTicks,
+      name: mask(name),
+      ...(exe === undefined ? {} : { exe: mask(exe) }),
+      ...(words === undefined ? {} : { arguments: words.map(mask) }),
+    }));
+    return { bootId: behind.bootId, processes };
+  }
+
+  #program(behind: Behind): { pid: number; command: string | undefined } | undefined {
+    const leaf = this.#kept(behind)?.processes[0];
+    return leaf === undefined
+      ? undefined
+      : { pid: leaf.pid, command: leaf.arguments?.join(' ').slice(0, 300) };
   }
 
   #target(connection: Connection): Target {

@@ -75,6 +75,44 @@ export interface HandlesTable {
   ended_at_ms: number | null;
 }
 
+export interface DelegationsTable {
+  /** DelegationId. */
+  id: string;
+  sign_in: string;
+  principal: string;
+  /** Chain above it as JSON, with the assurance that each hop had when this was minted, and their scopes. */
+  chain: string;
+  scopes: string;
+  groups: string;
+  /** Delegations above it and itself, outermost first, as a JSON array. */
+  path: string;
+  label: string;
+  /** Scope as JSON: already within what everything above may. */
+  scope: string;
+  depth: number;
+  depth_max: number;
+  purpose: string | null;
+  trace: string;
+  minted: string;
+  /** RFC 7638 thumbprint of its own key. */
+  key: string | null;
+  /** SHA-256 of the handle, hex, and the handle's SCRAM verifier as JSON. */
+  handle_hash: string | null;
+  handle_scram: string | null;
+  /** SHA-256 of the offline token, hex. */
+  token_hash: string | null;
+  /** {device, bootId, pid, startTicks} as JSON. */
+  evidence: string | null;
+  sessions_max: number;
+  sessions_used: number;
+  children_max: number;
+  children_used: number;
+  created_at_ms: number;
+  expires_at_ms: number;
+  ended_at_ms: number | null;
+  end_cause: string | null;
+}
+
 export interface StateSchema {
   meta: MetaTable;
   connections: ConnectionsTable;
@@ -82,4 +120,5 @@ export interface StateSchema {
   sign_ins: SignInsTable;
   tickets: TicketsTable;
   handles: HandlesTable;
+  delegations: DelegationsTable;
 }

@@ -70,4 +70,37 @@ export const stateMigrations: readonly string[] = [
   create index handles_by_sign_in on handles (sign_in);
   create index handles_by_expiry on handles (expires_at_ms);
   `,
+  `
+  create table delegations (
+    id text primary key,
+    sign_in text not null,
+    principal text not null,
+    chain text not null,
+    scopes text not null,
+    groups text not null,
+    path text not null,
+    label text not null,
+    scope text not null,
+    depth integer not null,
+    depth_max integer not null,
+    purpose text,
+    trace text not null,
+    minted text not null,
+    key text,
+    handle_hash text,
+    handle_scram text,
+    token_hash text,
+    evidence text,
+    sessions_max integer not null,
+    sessions_used integer not null,
+    children_max integer not null,
+    children_used integer not null,
+    created_at_ms integer not null,
+    expires_at_ms integer not null,
+    ended_at_ms integer,
+    end_cause text
+  ) strict;
+  create index delegations_by_sign_in on delegations (sign_in);
+  create index delegations_by_expiry on delegations (expires_at_ms);
+  `,
 ];

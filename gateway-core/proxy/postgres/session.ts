@@ -12,7 +12,7 @@ import { MessageWriter } from '../../codec/postgres/writer.js';
 import type { Actor } from '../../contract/chain.js';
 import type { Grounds } from '../../contract/decision.js';
 import { ThroughlineError } from '../../contract/errors.js';
-import type { EndCause } from '../../contract/events.js';
+import type { AuditEventInput, EndCause } from '../../contract/events.js';
 import type { ConnectionName, SessionId } from '../../contract/ids.js';
 import { limits } from '../../contract/limits.js';
 import type { JournalFailure, Recorder } from '../../contract/recorder.js';
@@ -34,6 +34,8 @@ export interface SessionInput {
   /** Bytes that the client gets before AuthenticationOk: a version negotiation, for example. */
   readonly greeting: Uint8Array | undefined;
   readonly actor: Actor;
+  /** The processes behind the client's socket, masked: for the record. */
+  readonly behind: Extract<AuditEventInput, { kind: 'session.started' }>['payload'];
   readonly connection: ConnectionName;
   readonly via: 'tunnel' | 'native';
   readonly application: string | undefined;
@@ -152,7 +154,7 @@ export class PostgresSession {
   }
 
   async #recordStart(): Promise<void> {
-    const { actor, connection, id, via, durability, application, grounds } = this.#input;
+    const { actor, behind, connection, id, via, durability, application, grounds } = this.#input;
     await new Promise<void>((resolve, reject) => {
       this.#input.recorder.event(
         {
@@ -165,6 +167,9 @@ export class PostgresSession {
           via,
           durability,
           ...(application === undefined ? {} : { application: this.#input.judge.maskText(application) }),
+          ...(actor.delegations === undefined ? {} : { delegations: [...actor.delegations] }),
+          ...(actor.lineage === undefined ? {} : { lineage: actor.lineage }),
+          ...(behind === undefined ? {} : { payload: behind }),
           policy: [...grounds.policies],
           policyVersion: grounds.policyVersion,
         },
@@ -411,7 +416,8 @@ export class PostgresSession {
       if (this.#ending !== undefined) return;
       const now = nowMs();
       const running = (this.#context?.replies.length ?? 0) > 0;
-      if (now >= actor.expiresAtMs) void this.end('expired', 'the sign-in behind this session has expired');
+      if (now >= actor.expiresAtMs)
+        void this.end('expired', 'the sign-in or the delegation behind this session has expired');
       else if (!running && now - this.#lastActiveMs >= idleTimeoutMs) {
         void this.end('idle', 'the session was idle for too long');
       } else {

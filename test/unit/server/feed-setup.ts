@@ -67,6 +67,9 @@ export function newWorld(): World {
         signInEndsAtMs: Number.POSITIVE_INFINITY,
         maySee: (session: SessionView) => session.principal === me,
         isOwn: (session) => session.principal === me,
+        tree: { onChange: () => () => undefined },
+        ownPrincipal: me,
+        maySeeTree: () => false,
         noteOthers: () => {
           notes += 1;
           return Promise.resolve();

@@ -1,0 +1,209 @@
+import { createHash } from 'node:crypto';
+import type { Actor, Hop, Scope } from '../contract/chain.js';
+import type { Lineage, ReportedProcess } from '../contract/delegation.js';
+import { ThroughlineError } from '../contract/errors.js';
+import { type Delegation, type Delegations, ownHop } from './delegations.js';
+
+/** What an attribution found that somebody should know. */
+export interface Misuse {
+  readonly kind: 'shared' | 'inherited';
+  readonly delegation: Delegation;
+  readonly to?: string;
+}
+
+export interface Attributed {
+  readonly actor: Actor;
+  readonly misuse: Misuse | undefined;
+}
+
+/** A process that acts without a delegation of its own, as a node of the tree. */
+export interface ProcessNode {
+  readonly id: string;
+  readonly bootId: string;
+  readonly process: ReportedProcess;
+}
+
+type Attributable = Extract<Lineage, { kind: 'attributed' }>;
+
+/**
+ * Who acts, by what was presented and by the processes behind it. Delegations that were given to a process of the
+ * ancestry stand in the chain whatever was presented, so a child that drops its handle, or dials the port of its
+ * parent, stays what it is; known agent programs without a delegation are observed hops. `stream`: the program at the
+ * socket is the last hop. Undefined lineage: nobody looked, and the actor stays as presented.
+ *
+ * INVARIANT: the result's scopes are those presented, and more; nothing here widens.
+ * @throws ThroughlineError denied: a credential outside the process tree that it was given to, or a revoked process
+ */
+export function attribute(
+  presented: Actor,
+  lineage: Lineage | undefined,
+  rooms: { readonly delegations: Delegations; readonly isRevoked: (node: string) => boolean },
+  use: 'stream' | 'request',
+): Attributed {
+  if (lineage === undefined) return { actor: presented, misuse: undefined };
+  if (lineage.kind === 'unattributed')
+    return { actor: { ...presented, lineage: 'unattributed' }, misuse: undefined };
+  const steps = stepsOf(presented, lineage, rooms.delegations);
+  const revoked = steps.find((step) => rooms.isRevoked(step.node.id));
+  if (revoked !== undefined)
+    throw new ThroughlineError('denied', `${revoked.node.process.name} was revoked on this device`, {
+      action: 'end that program; ask who revoked it',
+    });
+  const own = presented.delegation === undefined ? undefined : rooms.delegations.get(presented.delegation);
+  const outside = own?.evidence?.bootId === lineage.bootId && !isBelow(own, steps);
+  if (own !== undefined && outside) throw new SharedCredential(own, presented);
+  const actor = chained(presented, steps, rooms.delegations, use);
+  const deepest = actor.delegations?.at(-1);
+  const inherited =
+    own !== undefined && deepest !== undefined && deepest !== own.id && own.handleHash !== undefined;
+  return {
+    actor: { ...actor, lineage: 'attributed' },
+    misuse: inherited ? { kind: 'inherited', delegation: own, to: deepest } : undefined,
+  };
+}
+
+/** A delegation's credential was used by a process that it was not given to. */
+export class SharedCredential extends ThroughlineError {
+  readonly delegation: Delegation;
+  readonly presented: Actor;
+
+  constructor(delegation: Delegation, presented: Actor) {
+    super('denied', `the delegation "${delegation.label}" was given to another process: it is not shared`, {
+      action: 'start the program below `throughline run`, or mint a delegation of its own',
+    });
+    this.delegation = delegation;
+    this.presented = presented;
+  }
+}
+
+interface Step {
+  readonly node: ProcessNode;
+  /** What this very process was given. */
+  readonly given: readonly Delegation[];
+}
+
+/** Root first. */
+function stepsOf(actor: Actor, lineage: Attributable, delegations: Delegations): readonly Step[] {
+  const { bootId, processes } = lineage;
+  return processes
+    .map((process) => ({
+      node: { id: nodeId(bootId, process), bootId, process },
+      given: delegations.ofProcess(actor.chain[0].id, {
+        bootId,
+        pid: process.pid,
+        startTicks: process.startTicks,
+      }),
+    }))
+    .reverse();
+}
+
+const isBelow = (own: Delegation, steps: readonly Step[]): boolean =>
+  steps.some(({ given }) => given.some((each) => each.id === own.id));
+
+/** The chain of one use: what was presented, and what the ancestry adds to it, each where it stands. */
+function chained(
+  presented: Actor,
+  steps: readonly Step[],
+  delegations: Delegations,
+  use: 'stream' | 'request',
+): Actor {
+  const links = new Links(presented);
+  // Everything at or above the process that was given what was presented is in its chain already.
+  const from = steps.findLastIndex(({ given }) => given.some((each) => each.id === presented.delegation)) + 1;
+  // The first program below `throughline run` is the delegation's own.
+  let awaited = from > 0;
+  let before: string | undefined;
+  for (const { node, given } of steps.slice(from)) {
+    const { agent } = node.process;
+    for (const id of given.flatMap(({ path }) => path)) {
+      const known = delegations.get(id);
+      if (known !== undefined) links.delegation(known);
+    }
+    const claimed = claimOf(presented, node.process, delegations);
+    if (claimed !== undefined) links.delegation(claimed, 'claimed');
+    if (given.length > 0) awaited = true;
+    else if (agent !== undefined && awaited) awaited = false;
+    // A launcher and the program that it turns into are one agent; one that a shell starts below it is another.
+    else if (agent !== undefined && agent !== before) links.observed(node);
+    before = given.length > 0 ? undefined : agent;
+  }
+  const leaf = steps.at(-1);
+  if (use === 'stream' && leaf !== undefined && leaf.given.length === 0 && !links.endsWith(leaf.node))
+    links.process(leaf.node);
+  return links.actor();
+}
+
+/**
+ * A process that has left its tree (a daemon, a session of a terminal multiplexer) still names in its environment whom
+ * it worked for. Anybody can say so, and only loses by it.
+ */
+function claimOf(
+  presented: Actor,
+  process: ReportedProcess,
+  delegations: Delegations,
+): Delegation | undefined {
+  const found = process.claims === undefined ? undefined : delegations.get(process.claims);
+  return found?.principal === presented.chain[0].id ? found : undefined;
+}
+
+/** A chain that grows, its scopes beside it. */
+class Links {
+  readonly #presented: Actor;
+  readonly #chain: Hop[];
+  readonly #scopes: Scope[];
+  readonly #delegations: string[];
+  #expiresAtMs: number;
+
+  constructor(presented: Actor) {
+    this.#presented = presented;
+    this.#chain = [...presented.chain];
+    this.#scopes = presented.chain.map((_, index) => presented.scopes[index] ?? {});
+    this.#delegations = [...(presented.delegations ?? [])];
+    this.#expiresAtMs = presented.expiresAtMs;
+  }
+
+  delegation(delegation: Delegation, assurance: 'observed' | 'claimed' = 'observed'): void {
+    if (this.#delegations.includes(delegation.id)) return;
+    this.#delegations.push(delegation.id);
+    this.#expiresAtMs = Math.min(this.#expiresAtMs, delegation.expiresAtMs);
+    this.#push(ownHop(delegation, assurance), delegation.scope);
+  }
+
+  observed(node: ProcessNode): void {
+    this.#push(
+      { id: node.id, kind: 'agent', name: node.process.agent ?? 'agent', assurance: 'observed' },
+      {},
+    );
+  }
+
+  process(node: ProcessNode): void {
+    const name = node.process.name.replaceAll(/\p{Cc}/gu, '?').slice(0, 64) || '?';
+    this.#push({ id: node.id, kind: 'process', name, assurance: 'observed' }, {});
+  }
+
+  endsWith(node: ProcessNode): boolean {
+    return this.#chain.at(-1)?.id === node.id;
+  }
+
+  #push(hop: Hop, scope: Scope): void {
+    if (this.#chain.some(({ id }) => id === hop.id)) return;
+    this.#chain.push(hop);
+    this.#scopes.push(scope);
+  }
+
+  actor(): Actor {
+    return {
+      ...this.#presented,
+      chain: this.#chain as [Hop, ...Hop[]],
+      scopes: this.#scopes,
+      ...(this.#delegations.length === 0 ? {} : { delegations: this.#delegations }),
+      expiresAtMs: this.#expiresAtMs,
+    };
+  }
+}
+
+/** The same process has the same id wherever it appears; a later one with its pid has another. */
+export function nodeId(bootId: string, process: Pick<ReportedProcess, 'pid' | 'startTicks'>): string {
+  const text = `${bootId} ${process.pid} ${process.startTicks}`;
+  return `prc_${createHash('sha256').update(text).digest('hex').slice(0, 26)}`;
+}

@@ -1,0 +1,75 @@
+import type { Actor } from '../contract/chain.js';
+import type { Action, Decision } from '../contract/decision.js';
+import { ThroughlineError } from '../contract/errors.js';
+import { type Decider, decideAdmin, decider, type PolicyConnection } from '../policy/index.js';
+import type { Connection, ConnectionRegistry } from './connections.js';
+import type { PolicyRegistry } from './policies.js';
+
+/** A session as policy sees it. */
+export interface PolicySession {
+  readonly connection: string;
+  readonly protocol: string;
+  readonly principal: string;
+}
+
+/** What the policies in force say, for the parts of the server that ask. */
+export interface Permissions {
+  on(actor: Actor, connection: PolicyConnection): Decider;
+  session(actor: Actor, action: Extract<Action, `session:${string}`>, session: PolicySession): Decision;
+  admin(actor: Actor, action: Extract<Action, `admin:${string}`>): Decision;
+  /** The connection of that name, for somebody who may open a session on it. Throws `denied`. */
+  connection(actor: Actor, name: string): Connection;
+  /** Others are seen by who looks after people, or who may view others' sessions wherever these are now. */
+  watch(actor: Actor, connections: ReadonlySet<string>): boolean;
+}
+
+export function createPermissions(rooms: {
+  readonly connections: ConnectionRegistry;
+  readonly policies: PolicyRegistry;
+  readonly now: () => number;
+}): Permissions {
+  const { connections, policies, now } = rooms;
+  const on: Permissions['on'] = (actor, connection) => decider(policies.current, actor, connection);
+  const admin: Permissions['admin'] = (actor, action) => decideAdmin(policies.current, actor, action, now());
+  /** Sessions outlive their connection's registration: what is gone has no labels left to permit it. */
+  const session: Permissions['session'] = (actor, action, { connection: name, protocol, principal }) =>
+    on(actor, connections.get(name) ?? { name, protocol, labels: {} }).session(
+      action,
+      principal === actor.chain[0].id,
+      now(),
+    );
+  return {
+    on,
+    admin,
+    session,
+    connection: (actor, name) => {
+      const connection = connections.get(name);
+      const decision = connection === undefined ? undefined : on(actor, connection).connect(now());
+      if (connection !== undefined && decision?.kind === 'allow') return connection;
+      if (decision?.kind === 'hold') {
+        throw new ThroughlineError('denied', decision.message, {
+          action: `ask a member of ${decision.approvers.join(' or ')}`,
+        });
+      }
+      throw new ThroughlineError('denied', `there is no connection "${name.slice(0, 63)}" that you may use`, {
+        action: 'list what you may use: throughline connections; for more, ask an admin',
+      });
+    },
+    watch: (actor, names) => {
+      if (admin(actor, 'admin:people').kind === 'allow') return true;
+      const allowed = (connection: string): boolean =>
+        session(actor, 'session:view', { connection, protocol: 'postgres', principal: '' }).kind === 'allow';
+      return names.size > 0 && [...names].every(allowed);
+    },
+  };
+}
+
+/** Throws `denied` for every decision but to allow. */
+export function requireAllowed(decision: Decision): void {
+  if (decision.kind === 'allow') return;
+  const action = decision.kind === 'deny' ? decision.action : 'ask for approval';
+  throw new ThroughlineError('denied', decision.message, {
+    action,
+    fields: { policy: decision.grounds.policies.join(', '), policyVersion: decision.grounds.policyVersion },
+  });
+}

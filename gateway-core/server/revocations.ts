@@ -1,0 +1,171 @@
+import type { RevokeRequest, RevokeResponse } from '../contract/api.js';
+import { type Actor, hasAgent } from '../contract/chain.js';
+import type { Decision } from '../contract/decision.js';
+import { ThroughlineError } from '../contract/errors.js';
+import type { SessionId } from '../contract/ids.js';
+import type { Identity } from '../identity/index.js';
+import type { AgentTree } from './agent-tree.js';
+import type { LiveSession, LiveSessions } from './live-sessions.js';
+import { requireAllowed } from './permissions.js';
+import type { GatewayRecorder } from './recorder.js';
+import type { RevokedNodes } from './revoked-nodes.js';
+
+export interface RevocationRooms {
+  readonly identity: Identity;
+  readonly live: LiveSessions;
+  readonly tree: AgentTree;
+  readonly revoked: RevokedNodes;
+  readonly recorder: GatewayRecorder;
+  readonly may: {
+    readonly session: (
+      actor: Actor,
+      action: 'session:view' | 'session:revoke',
+      session: LiveSession,
+    ) => Decision;
+    readonly people: (actor: Actor) => Decision;
+  };
+  /** For a session that does not run any more: throws what fits. */
+  readonly ended: (actor: Actor, id: string) => Promise<never>;
+}
+
+interface Ending {
+  readonly actor: Actor;
+  readonly id: string;
+  /** As given, masked. */
+  readonly reason: string;
+  /** What a client is told. */
+  readonly words: string;
+}
+
+const notFound = (what: string, id: string) =>
+  new ThroughlineError('not-found', `there is no ${what} ${id.slice(0, 64)}`, {
+    action: what === 'session' ? 'list them: throughline sessions' : 'list them: throughline agents',
+  });
+
+/**
+ * Ends a session, a node of the agent tree with everything below it, all of a device, or all of a person. Whatever is
+ * ended is ended first and written down then: in an emergency nothing waits for a disk.
+ */
+export async function revoke(
+  rooms: RevocationRooms,
+  actor: Actor,
+  request: { kind: (typeof RevokeRequest)['_output']['kind']; id: string; reason: string },
+): Promise<RevokeResponse> {
+  const reason = rooms.recorder.maskText(request.reason);
+  const { kind, id } = request;
+  const ending: Ending = { actor, id, reason, words: `this was revoked by ${actor.chain[0].id}: ${reason}` };
+  if (kind === 'session') return revokeSession(rooms, ending);
+  if (kind === 'agent') return revokeNode(rooms, ending);
+  return revokeSignIns(rooms, ending, kind);
+}
+
+async function revokeSession(
+  rooms: RevocationRooms,
+  { actor, id, reason, words }: Ending,
+): Promise<RevokeResponse> {
+  const { live, recorder } = rooms;
+  const running = live.get(id);
+  if (running === undefined) return rooms.ended(actor, id);
+  if (rooms.may.session(actor, 'session:view', running).kind !== 'allow') throw notFound('session', id);
+  const above = running.actor.chain.map((hop) => hop.id);
+  mayEnd(rooms, actor, [running], above, { isNode: false, principal: running.actor.chain[0].id });
+  const ended = running.end('revoked', words);
+  await recorder.record({ kind: 'session.revoked', session: running.id, by: actor.chain, reason });
+  await ended;
+  return { ended: [running.id] };
+}
+
+async function revokeNode(rooms: RevocationRooms, ending: Ending): Promise<RevokeResponse> {
+  const { identity, live, tree, revoked, recorder } = rooms;
+  const { actor, id, reason, words } = ending;
+  const node = tree.nodes().find((each) => each.id === id);
+  const sessions = live.list().filter((each) => each.actor.chain.some((hop) => hop.id === id));
+  const delegation = identity.delegations.get(id);
+  if (node === undefined && delegation === undefined) throw notFound('agent', id);
+  const principal = delegation?.principal ?? node?.principal ?? '';
+  if (principal === id) return revokeSignIns(rooms, ending, 'principal');
+  if (principal !== actor.chain[0].id && !mayView(rooms, actor, sessions)) throw notFound('agent', id);
+  const above =
+    delegation === undefined ? (sessions[0]?.actor.chain.map((hop) => hop.id) ?? []) : delegation.path;
+  mayEnd(rooms, actor, sessions, above, { isNode: true, principal });
+  if (delegation === undefined) {
+    const kept = revoked.add(id);
+    const ended = endAll(live, (each) => each.actor.chain.some((hop) => hop.id === id), words);
+    await recorder.record({ kind: 'actor.revoked', what: 'agent', id, by: actor.chain, reason });
+    await kept;
+    return { ended: await ended };
+  }
+  const delegations = identity.delegations.below(id).map((each) => each.id);
+  const over = identity.delegations.end(id, 'revoked', { by: actor.chain, reason });
+  const ended = await endAll(live, (each) => each.actor.delegations?.includes(id) === true, words);
+  await over;
+  return { ended: [...new Set([...sessions.map((each) => each.id), ...ended])], delegations };
+}
+
+async function revokeSignIns(
+  rooms: RevocationRooms,
+  { actor, id, reason, words }: Ending,
+  what: 'device' | 'principal',
+): Promise<RevokeResponse> {
+  const { identity, live, recorder } = rooms;
+  const signIns = await identity.signInsOf(what, id);
+  const own = signIns.length > 0 && signIns.every((each) => each.principal === actor.chain[0].id);
+  if (hasAgent(actor.chain)) throw agentsMayNot();
+  if (!own) requireAllowed(rooms.may.people(actor));
+  if (signIns.length === 0)
+    throw new ThroughlineError('not-found', `nobody is signed in as the ${what} ${id.slice(0, 64)}`, {
+      action: 'list them: throughline admin people',
+    });
+  const ids = new Set(signIns.map((each) => each.id));
+  const delegations = identity.delegations.list().filter((each) => ids.has(each.signIn));
+  const over = signIns.map((each) => identity.signOut(each.id, 'revoked'));
+  const ended = endAll(live, (each) => ids.has(each.actor.signIn), words);
+  await recorder.record({ kind: 'actor.revoked', what, id, by: actor.chain, reason });
+  await Promise.all(over);
+  return { ended: await ended, delegations: delegations.map((each) => each.id), signIns: signIns.length };
+}
+
+function endAll(
+  live: LiveSessions,
+  which: (session: LiveSession) => boolean,
+  words: string,
+): Promise<SessionId[]> {
+  return live.end(which, 'revoked', words);
+}
+
+function mayView(rooms: RevocationRooms, actor: Actor, sessions: readonly LiveSession[]): boolean {
+  if (rooms.may.people(actor).kind === 'allow') return true;
+  return (
+    sessions.length > 0 &&
+    sessions.every((each) => rooms.may.session(actor, 'session:view', each).kind === 'allow')
+  );
+}
+
+/**
+ * People end what is theirs, and what policy lets them end of others. Agents end what they have started themselves:
+ * nodes strictly below them.
+ */
+function mayEnd(
+  rooms: RevocationRooms,
+  actor: Actor,
+  sessions: readonly LiveSession[],
+  above: readonly string[],
+  { isNode, principal }: { readonly isNode: boolean; readonly principal: string },
+): void {
+  const own = principal === actor.chain[0].id;
+  if (hasAgent(actor.chain)) {
+    const acting = actor.delegations?.at(-1);
+    if (!own || acting === undefined || above.slice(0, -1).indexOf(acting) === -1) throw agentsMayNot();
+  }
+  // What one has started oneself one may always end.
+  if (own && isNode) return;
+  if (!own && rooms.may.people(actor).kind === 'allow') return;
+  if (sessions.length === 0) return requireAllowed(rooms.may.people(actor));
+  for (const each of sessions) requireAllowed(rooms.may.session(actor, 'session:revoke', each));
+}
+
+function agentsMayNot(): ThroughlineError {
+  return new ThroughlineError('denied', 'agents end what they have started themselves, and nothing else', {
+    action: 'ask a person to do it',
+  });
+}
