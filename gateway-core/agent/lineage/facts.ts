@@ -48,11 +48,6 @@ export function hasEnded(stat: Stat | undefined): boolean {
   return (stat.state === 'Z' || stat.state === 'X') && stat.threads <= 1;
 }
 
-/** Whether that very process is among `processes`, as it is for itself and for everything below it. */
-export function isWithin(processes: readonly ProcessId[], root: ProcessId): boolean {
-  return processes.some(({ pid, startTicks }) => pid === root.pid && startTicks === root.startTicks);
-}
-
 function bounded(text: string): string {
   return escapeControls(text).slice(0, lineageLimits.pathCharactersMax);
 }

@@ -131,8 +131,10 @@ function parseStat(pid: number, text: string | undefined): Stat | undefined {
 function commandLine(found: Bytes | undefined): { words: string[]; cut: boolean } {
   if (found === undefined || found.bytes.length === 0) return { words: [], cut: false };
   const words = found.bytes.toString().split('\0');
-  // After the last word, too, there is a NUL. A word that the bound cut in two could show half of a secret.
-  if (found.cut || words.at(-1) === '') words.pop();
+  // A word that the bound cut in two could show half of a secret.
+  if (found.cut) words.pop();
+  // After the last word, too, there is a NUL; a program that sets its title leaves many.
+  while (words.at(-1) === '') words.pop();
   return { words, cut: found.cut };
 }
 

@@ -89,3 +89,8 @@ export async function until(holds: () => boolean, withinMs = 10_000): Promise<vo
     await sleep(10);
   }
 }
+
+/** Many at once, under one clean-up. */
+export function startAll(commands: readonly (readonly [string, ...string[]])[]): ChildProcess[] {
+  return commands.map(([program, ...args]) => start(program, args));
+}
