@@ -35,7 +35,7 @@ function optionNames({ options = [] }: CommandSpec): string[] {
   return [...options.map(({ flags }) => flags.split(' ')[0] ?? ''), '--help'];
 }
 
-type Completes = 'connections' | 'sessions' | 'files' | readonly string[] | undefined;
+type Completes = 'connections' | 'sessions' | 'agents' | 'files' | readonly string[] | undefined;
 
 /** What the first argument of a command may be. */
 function firstArgument(spec: CommandSpec): Completes {
@@ -82,7 +82,7 @@ ${cases.join('\n')}
   esac
   if [[ $cur != -* ]]; then
     case $kind in
-      connections | sessions) words+=" $(throughline __complete "$kind" 2>/dev/null | tr '\\n' ' ')" ;;
+      connections | sessions | agents) words+=" $(throughline __complete "$kind" 2>/dev/null | tr '\\n' ' ')" ;;
       files) compopt -o default ;;
       ?*) words+=" $kind" ;;
     esac
@@ -129,7 +129,7 @@ ${cases.join('\n')}
   esac
   _describe 'throughline' choices
   case $kind in
-    connections | sessions)
+    connections | sessions | agents)
       names=(\${(f)"$(throughline __complete $kind 2>/dev/null)"})
       compadd -a names ;;
     files) _files ;;

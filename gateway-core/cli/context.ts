@@ -69,7 +69,17 @@ export async function withGateway<T>(
     import('../agent/client/gateway.js'),
   ]);
   const url = (await chosenGateway(context, input, state)) ?? defaultGateway;
-  const gateway = await openGateway(url, { state });
+  const [{ inheritedDelegation }, { ownLineage }, { recognise }, settings] = await Promise.all([
+    import('../agent/client/delegated.js'),
+    import('../agent/lineage/report.js'),
+    import('../agent/lineage/index.js'),
+    state.settings(),
+  ]);
+  const gateway = await openGateway(url, {
+    state,
+    lineage: () => ownLineage((process) => recognise(process, settings.agents)),
+    delegation: inheritedDelegation(context.env),
+  });
   try {
     return await work(gateway, state);
   } finally {

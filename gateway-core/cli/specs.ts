@@ -3,7 +3,7 @@ export interface ArgumentSpec {
   readonly name: string;
   readonly summary: string;
   /** What a shell offers for it. */
-  readonly completes?: 'connections' | 'sessions' | 'files' | readonly string[];
+  readonly completes?: 'connections' | 'sessions' | 'agents' | 'files' | readonly string[];
 }
 
 export interface OptionSpec {
@@ -143,6 +143,41 @@ export const specs: readonly CommandSpec[] = [
     failureStatus: 125,
   },
   {
+    name: 'run',
+    summary: 'run a program as a sub-agent, with a delegation of its own',
+    details:
+      'The program and everything that it starts acts under the delegation, which can only narrow what you may: fewer ' +
+      'connections, fewer actions, less time. It finds its connections in the environment (PGHOST..., and ' +
+      '`psql service=NAME` for each). Below it, `throughline run` nests. ' +
+      'The exit status is that of the program; 125 when it was never run.',
+    arguments: [{ name: 'CMD...', summary: 'the program and its arguments, after --' }],
+    options: [
+      { flags: '--agent LABEL', summary: 'names it in every record and to policies', required: true },
+      { flags: '--connections A,B', summary: 'only these (default: all of yours)' },
+      { flags: '--actions LIST', summary: 'only these: read, write, ddl, admin' },
+      {
+        flags: '--ttl TIME',
+        summary: 'how long it may act: 30m, 2h (default 1h, and never longer than you)',
+      },
+      { flags: '--depth N', summary: 'levels of agents that it may start in turn' },
+      { flags: '--sessions N', summary: 'sessions that it may open in all' },
+      { flags: '--children N', summary: 'agents that it may start in all' },
+      { flags: '--purpose TEXT', summary: 'for those who watch' },
+      ...client,
+    ],
+    examples: [
+      'throughline run --agent reviewer --connections shop-db --actions read --ttl 30m -- claude',
+      "throughline run --agent nightly --depth 0 -- psql service=shop-db -c 'select 1'",
+    ],
+    failureStatus: 125,
+  },
+  {
+    name: 'agents',
+    summary: 'who acts now: people, their agents and sub-agents, programs and sessions',
+    options: [{ flags: '--watch', summary: 'go on, one change a line' }, ...client],
+    examples: ['throughline agents', 'throughline agents --watch --json'],
+  },
+  {
     name: 'agent',
     summary: 'keep tunnels open in the background, as the desktop does, without the desktop',
     details:
@@ -188,6 +223,30 @@ export const specs: readonly CommandSpec[] = [
     arguments: [{ name: 'ID', summary: 'a session', completes: 'sessions' }],
     options: [{ flags: '--reason TEXT', summary: 'goes into the audit log', required: true }, ...client],
     examples: ["throughline revoke session ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X --reason 'wrong database'"],
+  },
+  {
+    name: 'revoke agent',
+    summary: 'end an agent, a sub-agent or a program with everything below it',
+    details: 'Its sessions end, and nothing below it opens another one.',
+    arguments: [{ name: 'ID', summary: 'a node of `throughline agents`', completes: 'agents' }],
+    options: [{ flags: '--reason TEXT', summary: 'goes into the audit log', required: true }, ...client],
+    examples: ["throughline revoke agent dlg_01J9ZQ4T3V8M6K2N5P7R9S1W0X --reason 'runs wild'"],
+  },
+  {
+    name: 'revoke device',
+    summary: 'end every sign-in of a device, with its sessions and delegations',
+    arguments: [{ name: 'KEY', summary: "the device's key, as whoami shows it" }],
+    options: [{ flags: '--reason TEXT', summary: 'goes into the audit log', required: true }, ...client],
+    examples: [
+      "throughline revoke device NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs --reason 'lost laptop'",
+    ],
+  },
+  {
+    name: 'revoke principal',
+    summary: 'end everything of a person or workload',
+    arguments: [{ name: 'NAME', summary: 'as in `throughline admin people`' }],
+    options: [{ flags: '--reason TEXT', summary: 'goes into the audit log', required: true }, ...client],
+    examples: ["throughline revoke principal demo/contractor --reason 'contract has ended'"],
   },
   {
     name: 'replay',

@@ -136,7 +136,7 @@ export class AgentTree {
     for (const hop of chain) {
       const delegation = hop.id.startsWith('dlg_') ? this.#delegations.get(hop.id) : undefined;
       if (delegation === undefined) this.#hop(nodes, hop, parent, principal);
-      else this.#delegation(nodes, delegation, parent, hop);
+      else this.#delegation(nodes, delegation, parent);
       parent = hop.id;
     }
     return parent ?? principal;
@@ -161,20 +161,16 @@ export class AgentTree {
     });
   }
 
-  #delegation(nodes: Map<string, Building>, each: Delegation, parent: string | undefined, hop?: Hop): void {
-    const known = nodes.get(each.id);
-    if (known !== undefined) {
-      // How it is known is what its uses show; minted is not used.
-      if (hop !== undefined) known.assurance = hop.assurance;
-      return;
-    }
+  #delegation(nodes: Map<string, Building>, each: Delegation, parent: string | undefined): void {
+    if (nodes.has(each.id)) return;
     const { connections, actions } = each.scope;
     nodes.set(each.id, {
       id: each.id,
       ...(parent === undefined ? {} : { parent }),
       kind: 'agent',
       name: each.label,
-      assurance: hop?.assurance ?? (each.key === undefined ? 'issued' : 'proven'),
+      // How it was given. How it was known in one use stands in that session's chain.
+      assurance: each.key === undefined ? 'issued' : 'proven',
       state: 'idle',
       principal: each.principal,
       ...(each.evidence === undefined ? {} : { pid: each.evidence.pid }),

@@ -154,7 +154,7 @@ it('from revoking to every screen', async () => {
     const [session] = await api.sessions(opened, { live: 'true' });
     if (session === undefined) throw new Error('a session that runs is listed');
     const revokedAt = performance.now();
-    await api.revokeSession(opened, SessionId.parse(session.id), 'measured');
+    await api.revoke(opened, { kind: 'session', id: SessionId.parse(session.id), reason: 'measured' });
     await see(page, 'Nobody is connected right now');
     gone.push(performance.now() - revokedAt);
     client.signal('SIGKILL');

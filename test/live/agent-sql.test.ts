@@ -315,7 +315,7 @@ describe('a session that ends', () => {
         : undefined,
     );
     const { session = '' } = await own.view();
-    await api.revokeSession(asAdmin, session, 'lost laptop');
+    await api.revoke(asAdmin, { kind: 'session', id: session, reason: 'lost laptop' });
     const run = await own.reached(name, 'failed');
     const { problem } = await until('it is closed', async () => {
       const view = await own.view();

@@ -18,7 +18,7 @@ import {
 
 /** The real product: the compiled command, a gateway of its own per test file, real people, real tunnels. */
 
-const program = join(cloneRoot(), 'gateway-core', 'cli', 'throughline.mjs');
+export const cliProgram = join(cloneRoot(), 'gateway-core', 'cli', 'throughline.mjs');
 
 /** This file also runs compiled, from below out/. */
 export function cloneRoot(): string {
@@ -82,7 +82,7 @@ export async function startGateway(scope: Scope, options: GatewayOptions = {}): 
   const [command = process.execPath, ...args] = [
     ...(options.wrapper ?? []),
     process.execPath,
-    program,
+    cliProgram,
     'up',
     ...(demo ? ['--demo'] : []),
     '--json',
@@ -150,7 +150,7 @@ export interface CliOptions {
 
 /** `throughline ...args` with this client state. */
 export function cli(home: string, args: readonly string[], options: CliOptions = {}): Promise<Outcome> {
-  return run(process.execPath, [program, ...args], {
+  return run(process.execPath, [cliProgram, ...args], {
     ...options,
     env: { THROUGHLINE_HOME: home, ...options.env },
   });
@@ -242,7 +242,7 @@ async function openTunnel(
   args: readonly string[],
 ): Promise<TunnelPlace> {
   const env = { THROUGHLINE_HOME: home };
-  const running = start(scope, process.execPath, [program, 'connect', connection, ...args, '--json'], {
+  const running = start(scope, process.execPath, [cliProgram, 'connect', connection, ...args, '--json'], {
     env,
   });
   const [line] = await running.waitFor(/^\{.*"port".*\}$/m);

@@ -126,7 +126,7 @@ describe('the live feed', () => {
       'the session is told',
       () => own.items.flatMap((item) => (item.kind === 'session' ? [item.session.id] : []))[0],
     );
-    await api.revokeSession(await admin.gateway(), session, 'enough');
+    await api.revoke(await admin.gateway(), { kind: 'session', id: session, reason: 'enough' });
     const revoked = ({ items }: Feed): Promise<unknown> =>
       until('the end is told', () =>
         items.find((item) => item.kind === 'session' && item.session.endCause === 'revoked'),

@@ -132,7 +132,7 @@ export async function startStack(): Promise<Stack> {
         minor: start.minor,
         greeting: start.negotiation,
         behind: undefined,
-    actor,
+        actor,
         connection: connection.name,
         via: 'tunnel',
         application: sorted.application,

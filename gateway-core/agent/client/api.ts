@@ -17,6 +17,7 @@ import {
   VerifyReport,
   WhoAmI,
 } from '../../contract/api.js';
+import { AgentNode } from '../../contract/delegation.js';
 import type { Gateway } from './gateway.js';
 
 /**
@@ -41,11 +42,12 @@ export const api = {
   recording: (gateway: Gateway, id: string) =>
     gateway.lines({ method: 'GET', path: paths.recording(id) }, ReplayItem),
 
-  revokeSession: (gateway: Gateway, id: string, reason: string) =>
-    gateway.json(
-      { method: 'POST', path: paths.revoke, body: { kind: 'session', id, reason } },
-      RevokeResponse,
-    ),
+  revoke: (
+    gateway: Gateway,
+    body: { kind: 'session' | 'agent' | 'device' | 'principal'; id: string; reason: string },
+  ) => gateway.json({ method: 'POST', path: paths.revoke, body }, RevokeResponse),
+
+  agents: (gateway: Gateway) => gateway.json({ method: 'GET', path: paths.agents }, z.array(AgentNode)),
 
   search: (gateway: Gateway, query: { q: string }) =>
     gateway.json({ method: 'GET', path: paths.search, query }, z.array(SearchHit)),

@@ -2,9 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { z } from 'zod';
 import { paths } from '../../contract/api.js';
+import { type Lineage, lineageHeader } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { header, isSuccess, parseAnswer, readLines, readProblem, readText } from './answers.js';
-import { deviceKey } from './dpop.js';
+import type { InheritedDelegation } from './delegated.js';
+import { type DeviceKey, deviceKey } from './dpop.js';
 import { createNonce, type Session } from './oauth.js';
 import { type ClientState, openState, type SignIn } from './state.js';
 import { createTickets, notSignedIn, type Tickets } from './tickets.js';
@@ -36,7 +38,10 @@ export interface Gateway {
   /** A streamed answer that goes on until `abort`, which also ends a read that waits. */
   follow<T>(call: ApiCall, schema: z.ZodType<T>): Following<T>;
   /** One session on a connection: the raw protocol stream (`Upgrade: throughline/1`). */
-  openStream(connection: string): Promise<Duplex>;
+  /** `lineage`: the program that the stream is for, where the operating system tells. */
+  openStream(connection: string, lineage?: Lineage): Promise<Duplex>;
+  /** The same gateway, as a delegation that is held by `key`. To be closed by itself. */
+  as(delegation: string, key: DeviceKey): Gateway;
   close(): void;
 }
 
@@ -49,6 +54,10 @@ export interface GatewayOptions {
   /** PEM text of the gateway's certificate authority, instead of what the sign-in pinned. */
   readonly ca?: string;
   readonly state?: ClientState;
+  /** Who stands behind requests that this process makes on its own. Asked for each. */
+  readonly lineage?: () => Lineage | undefined;
+  /** Speaks as this delegation of the person who is signed in. */
+  readonly delegation?: InheritedDelegation | undefined;
 }
 
 /**
@@ -66,7 +75,28 @@ export async function openGateway(url: string, options: GatewayOptions = {}): Pr
     key: deviceKey(signIn.deviceKey),
     nonce: createNonce(),
   };
-  return gatewayOf(session, trust, createTickets(state, session, signIn.tokens), signIn.tokens);
+  const { delegation } = options;
+  const tickets =
+    delegation === undefined
+      ? createTickets(state, session, signIn.tokens)
+      : fixed(`${delegation.id}.${delegation.handle}`);
+  return gatewayOf({ ...session, lineage: options.lineage }, trust, tickets, signIn.tokens);
+}
+
+/** A credential that nothing renews. */
+function fixed(credential: string): Tickets {
+  return {
+    current: () => Promise.resolve(credential),
+    replace: () => {
+      throw new ThroughlineError('not-signed-in', 'the delegation has ended: it expired, or it was revoked', {
+        action: 'ask whoever started this for a new one',
+      });
+    },
+  };
+}
+
+interface Speaker extends Session {
+  readonly lineage: (() => Lineage | undefined) | undefined;
 }
 
 async function keptTrust(state: ClientState, origin: string): Promise<Trust> {
@@ -77,10 +107,10 @@ async function keptTrust(state: ClientState, origin: string): Promise<Trust> {
 }
 
 function gatewayOf(
-  session: Session,
+  session: Speaker,
   trust: Trust,
   tickets: Tickets,
-  { principal }: NonNullable<SignIn['tokens']>,
+  { principal }: Pick<NonNullable<SignIn['tokens']>, 'principal'>,
 ): Gateway {
   const { origin } = session.transport;
   const answer = (call: ApiCall): Promise<IncomingMessage> =>
@@ -96,7 +126,14 @@ function gatewayOf(
       for await (const line of readLines(origin, await answer(call))) yield parseAnswer(origin, line, schema);
     },
     follow: (call, schema) => follow(origin, () => answer(call), schema),
-    openStream: (connection) => openStream(session, tickets, connection),
+    openStream: (connection, lineage) => openStream(session, tickets, connection, lineage),
+    as: (delegation, key) =>
+      gatewayOf(
+        { transport: createTransport(origin, trust), key, nonce: createNonce(), lineage: session.lineage },
+        trust,
+        fixed(delegation),
+        { principal },
+      ),
     close: () => session.transport.close(),
   };
 }
@@ -136,7 +173,7 @@ function target(call: ApiCall): string {
   return query.size === 0 ? call.path : `${call.path}?${query.toString()}`;
 }
 
-function sendCall(session: Session, tickets: Tickets, call: ApiCall): Promise<IncomingMessage> {
+function sendCall(session: Speaker, tickets: Tickets, call: ApiCall): Promise<IncomingMessage> {
   const path = target(call);
   const body = call.body === undefined ? undefined : JSON.stringify(call.body);
   const content: Record<string, string> =
@@ -147,18 +184,32 @@ function sendCall(session: Session, tickets: Tickets, call: ApiCall): Promise<In
     session.transport.send({
       method: call.method,
       path,
-      headers: { accept: 'application/json', ...content, ...headers },
+      headers: { accept: 'application/json', ...content, ...lineageOf(session.lineage?.()), ...headers },
       ...(body === undefined ? {} : { body }),
     }),
   );
 }
 
-async function openStream(session: Session, tickets: Tickets, connection: string): Promise<Duplex> {
+function lineageOf(lineage: Lineage | undefined): Record<string, string> {
+  return lineage === undefined
+    ? {}
+    : { [lineageHeader]: Buffer.from(JSON.stringify(lineage)).toString('base64url') };
+}
+
+async function openStream(
+  session: Speaker,
+  tickets: Tickets,
+  connection: string,
+  lineage: Lineage | undefined,
+): Promise<Duplex> {
   const { origin } = session.transport;
   const path = paths.stream(connection);
   let stream: Duplex | undefined;
   const message = await withTicket(session, tickets, 'GET', path, async (headers) => {
-    const upgraded = await session.transport.upgrade(path, headers);
+    const upgraded = await session.transport.upgrade(path, {
+      ...lineageOf(lineage ?? session.lineage?.()),
+      ...headers,
+    });
     if (upgraded.kind === 'stream') stream = upgraded.stream;
     return upgraded.message;
   });

@@ -37,6 +37,11 @@ export const Settings = z.object({
   gateways: z.record(z.string(), z.object({ trust: Trust })),
   /** The local port of each connection's last tunnel, by gateway and name. */
   ports: z.record(z.string(), z.number().int().min(1).max(65_535)).default({}),
+  /** Agent programs that this person knows besides the built-in list, as lineage/programs.ts takes them. */
+  agents: z
+    .array(z.object({ name: z.string().min(1).max(64), match: z.array(z.string().min(1).max(128)).max(32) }))
+    .max(256)
+    .default([]),
   /** Recording notices that were read on this device, each by a digest of who read what where. */
   noticesRead: z.array(z.string().max(64)).default([]),
   /** Gateways that `throughline up` runs on this machine: paths, never contents. */
@@ -44,7 +49,7 @@ export const Settings = z.object({
 });
 export type Settings = z.infer<typeof Settings>;
 
-const noSettings: Settings = { v: 1, gateways: {}, ports: {}, local: {}, noticesRead: [] };
+const noSettings: Settings = { v: 1, gateways: {}, ports: {}, local: {}, agents: [], noticesRead: [] };
 
 /** Reads and writes what the client keeps. Every method checks owner and mode of what it touches. */
 export interface ClientState {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayInfo, LiveItem, WhoAmI } from '../../contract/api.js';
 import type { AppState, GatewayState, SignInState } from '../../contract/bridge/app.js';
+import type { Lineage } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { api } from '../client/api.js';
 import { type BrowserSignIn } from '../client/browser.js';
@@ -24,6 +25,8 @@ export interface GatewayLinkOptions {
   /** Another gateway, another person, or nobody any more: what hangs on the old one has to end. */
   readonly ended: (why: 'signed-out' | 'changed') => Promise<void>;
   /** Somebody is signed in and the gateway answers. */
+  /** Who stands behind the requests of this process. */
+  readonly lineage?: () => Lineage | undefined;
   readonly begun: (gateway: Gateway) => void;
 }
 
@@ -269,7 +272,7 @@ export class GatewayLink {
     const signIn = await state.signIn(url).catch(() => undefined);
     if (round !== this.#round) return;
     if (signIn?.tokens === undefined || this.#isOver(signIn.tokens)) return this.#look();
-    const gateway = this.#gateway ?? (await openGateway(url, { state }));
+    const gateway = this.#gateway ?? (await openGateway(url, { state, lineage: this.#options.lineage }));
     if (round !== this.#round) {
       if (gateway !== this.#gateway) gateway.close();
       return;
@@ -370,6 +373,8 @@ export class GatewayLink {
         return emit('session.changed', item.session);
       case 'statement':
         return emit('statement.changed', { session: item.session, statement: item.statement });
+      case 'agent':
+        return emit('agent.changed', { at: item.at, change: item.change, node: item.node });
       case 'rights':
         await this.#readWho(gateway);
         this.#tell();

@@ -7,6 +7,8 @@ import { ThroughlineError } from '../../contract/errors.js';
 import { api } from '../client/api.js';
 import type { ClientState } from '../client/state.js';
 import { fingerprintOf, gatewayOrigin, isLoopback, lookAt } from '../client/trust.js';
+import { recognise } from '../lineage/index.js';
+import { ownLineage } from '../lineage/report.js';
 import { createSqlEngine } from '../sql/index.js';
 import { readConnections } from './connections-text.js';
 import type { Emit } from './emit.js';
@@ -47,6 +49,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     emit,
     openBrowser: options.openBrowser,
     facts: { version: options.version, platform: options.platform },
+    lineage: () => ownLineage((process) => recognise(process), 'Throughline'),
     begun: () => void tunnels.openAll(preferences.tunnels),
     ended: async (why) => {
       replays.closeAll();
@@ -133,6 +136,7 @@ type GatewayCalls = Extract<
   keyof Handlers<'agent'>,
   | `connections.${string}`
   | `sessions.${string}`
+  | `agents.${string}`
   | `replay.${string}`
   | `log.${string}`
   | `admin.${string}`
@@ -150,7 +154,11 @@ function gatewayHandlers(link: GatewayLink, replays: Replays): Pick<Handlers<'ag
         }),
       ),
     'sessions.show': ({ id }) => link.with((gateway) => api.session(gateway, id)),
-    'sessions.revoke': ({ id, reason }) => link.with((gateway) => api.revokeSession(gateway, id, reason)),
+    'sessions.revoke': ({ id, reason }) =>
+      link.with((gateway) => api.revoke(gateway, { kind: 'session', id, reason })),
+    'agents.list': () => link.with((gateway) => api.agents(gateway)),
+    'agents.revoke': ({ id, reason }) =>
+      link.with((gateway) => api.revoke(gateway, { kind: 'agent', id, reason })),
     'replay.open': ({ session }) => link.with((gateway) => replays.open(api.recording(gateway, session))),
     'replay.items': ({ replay, from, count }) =>
       Promise.resolve().then(() => ({ items: replays.items(replay, from, count) })),

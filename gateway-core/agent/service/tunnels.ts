@@ -1,9 +1,11 @@
 import type { ConnectionDetail } from '../../contract/api.js';
 import type { TunnelView } from '../../contract/bridge/work.js';
+import type { Lineage } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { api } from '../client/api.js';
 import type { Gateway } from '../client/gateway.js';
 import type { ClientState } from '../client/state.js';
+import { socketAttribution } from '../tunnel/behind.js';
 import { tunnelLines } from '../tunnel/lines.js';
 import { openTunnel, type Tunnel, type TunnelEvent } from '../tunnel/tunnel.js';
 import type { Emit } from './emit.js';
@@ -108,9 +110,12 @@ export class Tunnels {
 
   async #listen(url: string, connection: string, port: number | undefined, entry: Held): Promise<Tunnel> {
     const options = {
-      gateway: { openStream: (name: string) => this.#options.gateway().openStream(name) },
+      gateway: {
+        openStream: (name: string, lineage?: Lineage) => this.#options.gateway().openStream(name, lineage),
+      },
       connection,
       report: (event: TunnelEvent) => this.#report(entry, event),
+      attribute: await socketAttribution(this.#options.state),
     };
     const { state } = this.#options;
     const key = `${url} ${connection}`;
@@ -166,6 +171,7 @@ export class Tunnels {
 
 const reasons: Readonly<Record<Extract<TunnelEvent, { kind: 'refused' }>['reason'], string>> = {
   'other-user': 'A process of another user of this machine tried to use it.',
+  'changed-hands': 'It changed hands while it was looked at, so it was not let in.',
   'unknown-user': 'Whose process it was could not be established, so it was not let in.',
   'too-many': 'Too many sockets are open on it.',
 };

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Lineage } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { limits } from '../../contract/limits.js';
 import { lookUpPeer, type PeerLookUp } from './peer.js';
@@ -19,12 +20,12 @@ export const tunnelLimits = {
 /** What went on that a person may want to see. Nothing of a session's content. */
 export type TunnelEvent =
   | { readonly kind: 'refused'; readonly reason: 'other-user'; readonly uid: number }
-  | { readonly kind: 'refused'; readonly reason: 'unknown-user' | 'too-many' }
+  | { readonly kind: 'refused'; readonly reason: 'unknown-user' | 'too-many' | 'changed-hands' }
   | { readonly kind: 'failed'; readonly error: ThroughlineError };
 
 export interface TunnelOptions {
   /** What openGateway gives. */
-  readonly gateway: { openStream(connection: string): Promise<Duplex> };
+  readonly gateway: { openStream(connection: string, lineage?: Lineage): Promise<Duplex> };
   readonly connection: string;
   /** 0 or nothing: any free port. */
   readonly port?: number;
@@ -32,6 +33,12 @@ export interface TunnelOptions {
   readonly report?: (event: TunnelEvent) => void;
   /** For tests and for platforms that bring their own. */
   readonly lookUp?: PeerLookUp;
+  /** Which program is at the other end; asked before a byte of it is read. Absent: nobody is asked. */
+  readonly attribute?: (socket: Socket) => Promise<{
+    readonly lineage: Lineage;
+    /** Whether that program still holds the socket: asked right before forwarding. */
+    readonly stillHolds: () => boolean;
+  }>;
 }
 
 export interface Tunnel {
@@ -108,8 +115,17 @@ async function serve(
       options.report?.(refusal);
       return;
     }
-    const stream = await openOrRefuse(options, socket);
-    if (stream !== undefined) join(socket, stream);
+    const behind = await options.attribute?.(socket);
+    const stream = await openOrRefuse(options, socket, behind?.lineage);
+    if (stream === undefined) return;
+    // Whoever got the socket meanwhile is not whom the gateway was told of.
+    if (behind !== undefined && !behind.stillHolds()) {
+      stream.destroy();
+      socket.resetAndDestroy();
+      options.report?.({ kind: 'refused', reason: 'changed-hands' });
+      return;
+    }
+    join(socket, stream);
   } catch (cause) {
     socket.destroy();
     const error = new ThroughlineError('internal', 'the tunnel failed on one connection', { cause });
@@ -126,9 +142,13 @@ async function refusalOf(lookUp: PeerLookUp, socket: Socket): Promise<TunnelEven
   return { kind: 'refused', reason: 'other-user', uid: peer.uid };
 }
 
-async function openOrRefuse(options: TunnelOptions, socket: Socket): Promise<Duplex | undefined> {
+async function openOrRefuse(
+  options: TunnelOptions,
+  socket: Socket,
+  lineage: Lineage | undefined,
+): Promise<Duplex | undefined> {
   try {
-    return await options.gateway.openStream(options.connection);
+    return await options.gateway.openStream(options.connection, lineage);
   } catch (error) {
     if (!(error instanceof ThroughlineError)) throw error;
     options.report?.({ kind: 'failed', error });

@@ -29,6 +29,8 @@ async function names(gateway: Gateway, kind: string): Promise<string[]> {
       return (await api.connections(gateway)).map(({ name }) => name);
     case 'sessions':
       return (await api.sessions(gateway, {})).slice(0, namesMax).map(({ id }) => id);
+    case 'agents':
+      return (await api.agents(gateway)).slice(0, namesMax).map(({ id }) => id);
     default:
       return [];
   }

@@ -1,5 +1,6 @@
 import type { Gateway } from '../../agent/client/gateway.js';
 import type { ClientState } from '../../agent/client/state.js';
+import { socketAttribution } from '../../agent/tunnel/behind.js';
 import { psqlCommand } from '../../agent/tunnel/lines.js';
 import { openTunnel, type Tunnel, type TunnelEvent } from '../../agent/tunnel/tunnel.js';
 import { ThroughlineError } from '../../contract/errors.js';
@@ -30,7 +31,12 @@ async function open(
   wanted: number | undefined,
 ): Promise<Tunnel> {
   const connection = usable.detail.name;
-  const options = { gateway, connection, report: reporter(context) };
+  const options = {
+    gateway,
+    connection,
+    report: reporter(context),
+    attribute: await socketAttribution(state),
+  };
   if (wanted !== undefined) return openTunnel({ ...options, port: wanted });
   const key = `${gateway.url} ${connection}`;
   const last = (await state.settings()).ports[key] ?? 0;
@@ -92,6 +98,8 @@ function eventError(event: TunnelEvent): ThroughlineError {
       );
     case 'unknown-user':
       return new ThroughlineError('denied', 'refused a connection whose user could not be established');
+    case 'changed-hands':
+      return new ThroughlineError('denied', 'refused a connection that changed hands while it was looked at');
     case 'too-many':
       return new ThroughlineError('rate-limited', 'refused a connection: too many are open on this tunnel');
   }

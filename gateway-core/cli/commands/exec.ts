@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { socketAttribution } from '../../agent/tunnel/behind.js';
 import { openTunnel, type Tunnel } from '../../agent/tunnel/tunnel.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { type Usable, usableConnection } from '../connection.js';
@@ -10,12 +11,13 @@ import { reporter } from './connect.js';
 const drainMs = 1000;
 
 export const run: Run = (context, input) =>
-  withGateway(context, input, async (gateway) => {
+  withGateway(context, input, async (gateway, state) => {
     const [name, program, ...rest] = input.arguments;
     if (name === undefined || program === undefined)
       throw new Error('commander lets no required argument be missing');
     const usable = await usableConnection(gateway, name);
-    const tunnel = await openTunnel({ gateway, connection: name, report: onlyRefusals(context) });
+    const attribute = await socketAttribution(state);
+    const tunnel = await openTunnel({ gateway, connection: name, report: onlyRefusals(context), attribute });
     try {
       return await runProgram(program, rest, environment(context.env, usable, tunnel));
     } finally {
@@ -24,14 +26,14 @@ export const run: Run = (context, input) =>
   });
 
 /** What failed inside a session the program has been told already. */
-function onlyRefusals(context: Context): ReturnType<typeof reporter> {
+export function onlyRefusals(context: Context): ReturnType<typeof reporter> {
   const report = reporter(context);
   return (event) => {
     if (event.kind === 'refused') report(event);
   };
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * libpq's environment (PostgreSQL manual, 34.15) for one tunnel. What could lead the program elsewhere, or make it
@@ -63,7 +65,12 @@ export function environment(
   };
 }
 
-function runProgram(program: string, parameters: readonly string[], env: Environment): Promise<number> {
+/** Runs a program in the foreground; its exit status, or 128 and its signal's number as shells have it. */
+export function runProgram(
+  program: string,
+  parameters: readonly string[],
+  env: Environment,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, parameters, { stdio: 'inherit', env, shell: false });
     const stop = forwardSignals(child);

@@ -4,16 +4,28 @@ import { argument, type Run, withGateway } from '../context.js';
 import { print, printJson } from '../output.js';
 import { counted } from '../values.js';
 
-export const run: Run = (context, input) => {
-  const reason = input.text('reason')?.trim() ?? '';
-  if (reason === '') throw new ThroughlineError('usage', '--reason needs a text: it goes into the audit log');
-  return withGateway(context, input, async (gateway) => {
-    const { ended } = await api.revokeSession(gateway, argument(input), reason);
-    if (context.json) return printJson(context.stdout, { ended });
-    print(
-      context.stdout,
-      ended.length === 0 ? 'It had ended before.' : `Ended ${counted(ended.length, 'session')}:`,
-    );
-    for (const id of ended) print(context.stdout, `  ${id}`);
-  });
-};
+/** Ends a session, a node of the agent tree, a device or a person, with everything below. */
+const revoking =
+  (kind: 'session' | 'agent' | 'device' | 'principal'): Run =>
+  (context, input) => {
+    const reason = input.text('reason')?.trim() ?? '';
+    if (reason === '')
+      throw new ThroughlineError('usage', '--reason needs a text: it goes into the audit log');
+    return withGateway(context, input, async (gateway) => {
+      const answer = await api.revoke(gateway, { kind, id: argument(input), reason });
+      if (context.json) return printJson(context.stdout, answer);
+      const { ended, delegations = [], signIns = 0 } = answer;
+      const parts = [
+        counted(ended.length, 'session'),
+        ...(delegations.length === 0 ? [] : [counted(delegations.length, 'delegation')]),
+        ...(signIns === 0 ? [] : [counted(signIns, 'sign-in')]),
+      ];
+      print(context.stdout, `Ended ${parts.join(', ')}${ended.length === 0 ? '.' : ':'}`);
+      for (const id of ended) print(context.stdout, `  ${id}`);
+    });
+  };
+
+export const revokeSession = { run: revoking('session') };
+export const revokeAgent = { run: revoking('agent') };
+export const revokeDevice = { run: revoking('device') };
+export const revokePrincipal = { run: revoking('principal') };

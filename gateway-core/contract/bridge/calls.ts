@@ -14,6 +14,7 @@ import {
   StatementView,
   VerifyReport,
 } from '../api.js';
+import { AgentChange, AgentNode } from '../delegation.js';
 import { ConnectionName, SessionId } from '../ids.js';
 import { AppState, GatewayLook, Preferences, QueryName, SavedQuery, workspaceBytesMax } from './app.js';
 import {
@@ -110,6 +111,13 @@ export const calls = {
   ),
   'sessions.show': call('agent', z.object({ id: SessionId }).strict(), SessionDetail),
   'sessions.revoke': call('agent', z.object({ id: SessionId, reason }).strict(), RevokeResponse),
+  /** Who acts now: people, agents, sub-agents, programs. Parents before children. */
+  'agents.list': call('agent', z.object({}).strict(), z.array(AgentNode)),
+  'agents.revoke': call(
+    'agent',
+    z.object({ id: z.string().min(1).max(256), reason }).strict(),
+    RevokeResponse,
+  ),
   'replay.open': call('agent', z.object({ session: SessionId }).strict(), ReplayHead),
   'replay.items': call(
     'agent',
@@ -309,6 +317,7 @@ export const events = {
   'session.changed': SessionView,
   'statement.changed': z.object({ session: SessionId, statement: StatementView }),
   /** Something was missed (a reconnect, a full queue): what is on the screen has to be read again. */
+  'agent.changed': AgentChange,
   resync: z.object({}),
   'tunnels.changed': z.array(TunnelView),
   'sql.session': SqlSession,

@@ -1,0 +1,60 @@
+import { delegationLimits, type Lineage, type ReportedProcess } from '../../contract/delegation.js';
+import { ancestorsOf } from './ancestors.js';
+import type { Attribution } from './attribute.js';
+import { factsOf, type ProcessFacts } from './facts.js';
+import { openProc } from './proc.js';
+
+/** Whether a process is a known agent program, and which. */
+export type Recognise = (process: ProcessFacts) => { readonly name: string } | undefined;
+
+/** What the gateway is told of an attribution: bounded, the processes nearest to the socket in most detail. */
+export function reportOf(attribution: Attribution, recognise: Recognise): Lineage {
+  if (attribution.kind === 'unattributed') return { kind: 'unattributed', reason: attribution.reason };
+  return bounded(attribution.bootId, attribution.processes, recognise);
+}
+
+/** Who stands behind this process itself, for what it does on its own. Leaf: this process, as `name` if given. */
+export function ownLineage(recognise: Recognise, name?: string): Lineage | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const proc = openProc();
+  const bootId = proc.bootId();
+  const ancestry = ancestorsOf(proc, process.pid);
+  if (bootId === undefined || ancestry.kind !== 'chain') return undefined;
+  return bounded(
+    bootId,
+    ancestry.chain.map((stat, index) =>
+      factsOf(proc, index === 0 && name !== undefined ? { ...stat, name } : stat),
+    ),
+    recognise,
+  );
+}
+
+function bounded(bootId: string, facts: readonly ProcessFacts[], recognise: Recognise): Lineage {
+  const processes = facts.slice(0, delegationLimits.processesMax).map((each) => processOf(each, recognise));
+  const lineage: Lineage = { kind: 'attributed', bootId, processes };
+  // What is dropped first is what says least about the socket: command lines and paths of distant ancestors.
+  for (const name of ['arguments', 'exe'] as const) {
+    for (let at = processes.length - 1; at >= 0 && isTooLong(lineage); at -= 1) delete processes[at]?.[name];
+  }
+  return lineage;
+}
+
+const isTooLong = (lineage: Lineage): boolean =>
+  Buffer.byteLength(JSON.stringify(lineage)) > delegationLimits.lineageBytesMax;
+
+function processOf(facts: ProcessFacts, recognise: Recognise): ReportedProcess {
+  const agent = recognise(facts)?.name.slice(0, delegationLimits.labelCharactersMax);
+  const words = facts.arguments
+    .slice(0, delegationLimits.argumentsMax)
+    .map((word) => word.slice(0, delegationLimits.argumentCharactersMax));
+  const { delegation } = facts.markers;
+  return {
+    pid: facts.pid,
+    startTicks: facts.startTicks,
+    name: facts.name.slice(0, 256),
+    ...(facts.exe === undefined ? {} : { exe: facts.exe.slice(0, 1024) }),
+    ...(words.length === 0 ? {} : { arguments: words }),
+    ...(agent === undefined || agent === '' ? {} : { agent }),
+    ...(delegation === undefined ? {} : { claims: delegation as NonNullable<ReportedProcess['claims']> }),
+  };
+}
