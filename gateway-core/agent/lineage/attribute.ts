@@ -60,18 +60,21 @@ export function openAttribution(options: AttributeOptions): Attribute {
     const bootId = proc.bootId();
     if (bootId === undefined) return unattributed('unreadable');
     if (ends === undefined) return unattributed('gone');
+    let last: Unattributed = 'gone';
     for (let attempt = 1; attempt <= lineageLimits.attemptsMax; attempt++) {
       // Each time anew: that a socket's holder cannot be found is often because it has just let go of it.
       const peer = await peerOf(ends);
       if (peer === undefined) return unattributed('gone');
       if (peer.uid !== process.geteuid?.()) return unattributed('other-user');
-      const found = await attributeTo(proc, search, peer, attempt === lineageLimits.attemptsMax);
-      if (found === undefined) continue;
-      if ('reason' in found) return unattributed(found.reason);
-      recent.add(found.processes);
-      return { kind: 'attributed', bootId, uid: peer.uid, ...found };
+      const found = await attributeTo(proc, search, peer);
+      if ('processes' in found) {
+        recent.add(found.processes);
+        return { kind: 'attributed', bootId, uid: peer.uid, ...found };
+      }
+      last = found.reason;
+      if (found.final) break;
     }
-    return unattributed('ambiguous');
+    return unattributed(last);
   };
 }
 
@@ -84,26 +87,27 @@ interface Attributed {
   stillHolds(): boolean;
 }
 
-/** Undefined: something changed meanwhile, ask again. */
-async function attributeTo(
-  proc: Proc,
-  search: HolderSearch,
-  peer: PeerSocket,
-  last: boolean,
-): Promise<Attributed | { readonly reason: Unattributed } | undefined> {
+interface Failed {
+  readonly reason: Unattributed;
+  /** Else something may have changed meanwhile: ask again. */
+  readonly final: boolean;
+}
+
+async function attributeTo(proc: Proc, search: HolderSearch, peer: PeerSocket): Promise<Attributed | Failed> {
   const found = await search.find(peer.inode);
-  if (found.kind === 'ambiguous') return { reason: 'ambiguous' };
-  if (found.kind === 'nobody') return last ? { reason: 'unreadable' } : undefined;
+  if (found.kind === 'ambiguous') return { reason: 'ambiguous', final: true };
+  if (found.kind === 'nobody') return { reason: 'unreadable', final: false };
   const ancestry = ancestorsOf(proc, found.by.pid);
-  if (ancestry.kind === 'too-deep') return { reason: 'ambiguous' };
-  if (ancestry.kind !== 'chain') return undefined;
+  if (ancestry.kind === 'too-deep') return { reason: 'ambiguous', final: true };
+  if (ancestry.kind !== 'chain')
+    return { reason: ancestry.kind === 'gone' ? 'gone' : 'ambiguous', final: false };
   const { chain } = ancestry;
   const processes = chain.map((stat) => factsOf(proc, stat));
   // The facts were read between two readings of who is who, so they are those processes' facts.
-  if (!isChainUnchanged(proc, chain)) return undefined;
+  if (!isChainUnchanged(proc, chain)) return { reason: 'ambiguous', final: false };
   const startTicks = chain[0]?.startTicks ?? '';
   const stillHolds = (): boolean => holds(proc, found.by, startTicks, peer.inode);
-  return stillHolds() ? { processes, stillHolds } : undefined;
+  return stillHolds() ? { processes, stillHolds } : { reason: 'gone', final: false };
 }
 
 /** INVARIANT: the start time is read after the descriptor: whoever had the pid then has it still. */

@@ -2,7 +2,10 @@ import { lineageLimits } from './limits.js';
 import type { Proc, Stat } from './proc.js';
 import { escapeControls, redactArguments } from './redact.js';
 
-/** A process for good: pids are used again, start times within one boot are not given to the same pid twice. */
+/**
+ * A process for good: a pid is used again, but not within a hundredth of a second, unless by someone who may set
+ * kernel.ns_last_pid and so may do anything to this process anyway.
+ */
 export interface ProcessId {
   readonly pid: number;
   /** Field 22 of /proc/PID/stat: clock ticks since boot. */

@@ -13,8 +13,7 @@ export type Found =
   | { readonly kind: 'held'; readonly by: Holding }
   /** Processes of which none is an ancestor of the others. */
   | { readonly kind: 'ambiguous' }
-  /** Whether there were processes that could not be looked at. */
-  | { readonly kind: 'nobody'; readonly unreadable: boolean };
+  | { readonly kind: 'nobody' };
 
 export interface HolderSearch {
   /** The process that holds the socket `inode`; of several, the ancestor of the others. */
@@ -69,7 +68,7 @@ function eldest(proc: Proc, hit: Holding, inode: string): Found {
   return shared ? { kind: 'ambiguous' } : { kind: 'held', by };
 }
 
-type Hit = Holding | { readonly kind: 'nobody'; readonly unreadable: boolean };
+type Hit = Holding | { readonly kind: 'nobody' };
 
 /**
  * One pass over all processes, youngest first, answers everyone who asked before it began, and ends when all have
@@ -97,16 +96,13 @@ function openPasses(proc: Proc): { find(inode: string): Promise<Hit> } {
 }
 
 async function pass(proc: Proc, wanted: Map<string, ((hit: Hit) => void)[]>): Promise<void> {
-  let unreadable = false;
   let sliceStartMs = performance.now();
   const answer = (inode: string, hit: Hit): void => {
     for (const resolve of wanted.get(inode) ?? []) resolve(hit);
     wanted.delete(inode);
   };
   for (const pid of proc.pids()) {
-    const descriptors = proc.descriptors(pid);
-    if (descriptors === undefined) unreadable ||= proc.stat(pid) !== undefined;
-    for (const descriptor of descriptors ?? []) {
+    for (const descriptor of proc.descriptors(pid) ?? []) {
       const inode = /^socket:\[(\d+)\]$/.exec(proc.descriptor(pid, descriptor) ?? '')?.[1];
       if (inode !== undefined) answer(inode, { pid, descriptor });
       if (performance.now() - sliceStartMs < lineageLimits.sliceMs) continue;
@@ -115,5 +111,5 @@ async function pass(proc: Proc, wanted: Map<string, ((hit: Hit) => void)[]>): Pr
     }
     if (wanted.size === 0) return;
   }
-  for (const inode of wanted.keys()) answer(inode, { kind: 'nobody', unreadable });
+  for (const inode of wanted.keys()) answer(inode, { kind: 'nobody' });
 }

@@ -39,8 +39,8 @@ async function load(): Promise<Native | undefined> {
     const func = (definition: string): Call => library.func(definition) as Call;
     return native({
       socket: func('int socket(int domain, int type, int protocol)'),
-      send: func('ssize_t send(int fd, void *bytes, size_t length, int flags)'),
-      recv: func('ssize_t recv(int fd, void *bytes, size_t length, int flags)'),
+      send: func('intptr_t send(int fd, void *bytes, size_t length, int flags)'),
+      recv: func('intptr_t recv(int fd, void *bytes, size_t length, int flags)'),
       close: func('int close(int fd)'),
       prctl: func('int prctl(int option, ulong value, ulong three, ulong four, ulong five)'),
       waitpid: func('int waitpid(int pid, void *status, int options)'),
