@@ -30,6 +30,7 @@ export const kept = [
   '@electric-sql/pglite-socket',
   '@napi-rs/keyring',
   'better-sqlite3',
+  'koffi',
   'libpg-query',
   'oidc-provider',
 ];

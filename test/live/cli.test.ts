@@ -137,6 +137,7 @@ describe('shapes', () => {
       protocol: 'postgres',
       chain: [
         { id: 'demo/contractor', kind: 'person', name: expect.any(String) as unknown, assurance: 'proven' },
+        { kind: 'process', name: 'psql', assurance: 'observed' },
       ],
       state: 'ended',
       endCause: 'client',

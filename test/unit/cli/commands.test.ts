@@ -330,8 +330,6 @@ describe('failures', () => {
     ['login', '--demo-secret', 'x'],
     ['login', '--gateway', 'http://127.0.0.1'],
     ['up', '--listen', 'nowhere'],
-    ['run', '--agent', 'x'],
-    ['agents'],
     ['requests'],
     ['export', 'x'],
   ])('%s %s %s %s is a usage error: exit status 2, one sentence, help named', async (...argv) => {
