@@ -49,6 +49,17 @@ export function attribute(
     throw new ThroughlineError('denied', `${revoked.node.process.name} was revoked on this device`, {
       action: 'end that program; ask who revoked it',
     });
+  const left = steps.find(
+    ({ node, given }) => given.length === 0 && isLeftOver(presented, node, rooms.delegations),
+  );
+  if (left !== undefined)
+    throw new ThroughlineError(
+      'denied',
+      `the delegation that ${left.node.process.name} worked under has ended`,
+      {
+        action: 'end that program, and start it anew below `throughline run`',
+      },
+    );
   const own = presented.delegation === undefined ? undefined : rooms.delegations.get(presented.delegation);
   const outside = own?.evidence?.bootId === lineage.bootId && !isBelow(own, steps);
   if (own !== undefined && outside) throw new SharedCredential(own, presented);
@@ -74,6 +85,11 @@ export class SharedCredential extends ThroughlineError {
     this.delegation = delegation;
     this.presented = presented;
   }
+}
+
+function isLeftOver(actor: Actor, { bootId, process }: ProcessNode, delegations: Delegations): boolean {
+  const key = { bootId, pid: process.pid, startTicks: process.startTicks };
+  return delegations.isLeftOver(actor.chain[0].id, key, process.claims);
 }
 
 interface Step {

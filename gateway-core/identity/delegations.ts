@@ -14,6 +14,7 @@ import type { StateSchema } from '../store/schema.js';
 import type { Clock } from './bounded.js';
 import { type ChildBounds, childBounds, type ParentBounds } from './delegation-bounds.js';
 import { delegationOf, rowOf } from './delegation-rows.js';
+import { identityLimits } from './limits.js';
 import { type ScramVerifier, scramVerifier } from './scram.js';
 import { sha256Hex } from './secrets.js';
 import { keep, type RecordEvent, type SignIns } from './sign-ins.js';
@@ -87,6 +88,9 @@ export class Delegations {
   readonly #live = new Map<string, Delegation>();
   readonly #children = new Map<string, Set<string>>();
   readonly #byProcess = new Map<string, Set<Delegation>>();
+  /** Ended ones, by id and by the process that they were given to: what still runs there does not become its person. */
+  readonly #over = new Map<string, { readonly principal: string; readonly process: string | undefined }>();
+  readonly #overProcesses = new Map<string, string>();
   readonly #minted = new Set<(delegation: Delegation) => void>();
   readonly #ended = new Set<(ended: EndedDelegation) => void>();
   /** Counters reach the database one after the other. */
@@ -116,6 +120,14 @@ export class Delegations {
       .orderBy('delegations.depth')
       .execute();
     for (const row of rows) this.#add(delegationOf(row));
+    const over = await this.#state
+      .selectFrom('delegations')
+      .selectAll()
+      .where('created_at_ms', '>', this.#clock() - identityLimits.endedDelegationsKeptMs)
+      .orderBy('created_at_ms', 'desc')
+      .limit(identityLimits.endedDelegationsMax)
+      .execute();
+    for (const row of over.reverse()) if (!this.#live.has(row.id)) this.#remember(delegationOf(row));
   }
 
   get(id: string): Delegation | undefined {
@@ -139,6 +151,29 @@ export class Delegations {
     return found === undefined
       ? []
       : [...found].filter((each) => each.principal === principal && this.get(each.id));
+  }
+
+  /** Whether this very process, or one that names `claim`, worked for a delegation of `principal` that is over. */
+  isLeftOver(principal: string, process: ProcessKey, claim: string | undefined): boolean {
+    if (this.ofProcess(principal, process).length > 0) return false;
+    const text = processText(process);
+    const given = [...(this.#byProcess.get(text) ?? [])].map((each) => each.id);
+    const named = claim === undefined || this.get(claim) !== undefined ? undefined : claim;
+    // Also what has expired and was not swept yet.
+    return [...given, this.#overProcesses.get(text), named].some(
+      (each) => each !== undefined && (this.#over.get(each) ?? this.#live.get(each))?.principal === principal,
+    );
+  }
+
+  #remember({ id, principal, evidence }: Delegation): void {
+    const process = evidence === undefined ? undefined : processText(evidence);
+    this.#over.set(id, { principal, process });
+    if (process !== undefined) this.#overProcesses.set(process, id);
+    if (this.#over.size <= identityLimits.endedDelegationsMax) return;
+    const [oldest] = this.#over;
+    if (oldest === undefined) return;
+    this.#over.delete(oldest[0]);
+    if (oldest[1].process !== undefined) this.#overProcesses.delete(oldest[1].process);
   }
 
   /** @returns how to stop */
@@ -384,6 +419,7 @@ export class Delegations {
 
   #remove(delegation: Delegation): void {
     this.#live.delete(delegation.id);
+    this.#remember(delegation);
     const parent = delegation.path.at(-2);
     if (parent !== undefined) take(this.#children, parent, delegation.id);
     if (delegation.evidence !== undefined)

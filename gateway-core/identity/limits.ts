@@ -30,6 +30,9 @@ export const identityLimits = {
   /** Ended sign-ins kept in memory; the database holds them for good. */
   endedSignInsMax: 100_000,
   handlesPerSignInMax: 1_000,
+  /** Processes of ended delegations are refused so long: longer than a sign-in lives. */
+  endedDelegationsKeptMs: 24 * 3600_000,
+  endedDelegationsMax: 50_000,
   /** RFC 7677 4: at least 4096. The secret has 192 random bits, so a higher count buys nothing. */
   scramIterations: 4_096,
   handlePasswordBytesMax: 64,

@@ -1,65 +1,355 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AgentNode } from '../../gateway-core/contract/delegation.js';
-import { cliProgram, type GatewayRun, login, type Person, startGateway } from './harness.js';
-import { createScope, until } from './processes.js';
+import type { AgentChange, AgentNode } from '../../gateway-core/contract/delegation.js';
+import {
+  cliProgram,
+  type GatewayRun,
+  login,
+  type Person,
+  psql,
+  startGateway,
+  type TunnelPlace,
+} from './harness.js';
+import { createScope, plainEnvironment, type Running, run, start, until } from './processes.js';
 
-/** Nested agents for real: `throughline run` below `throughline run`, psql at the end. */
+/**
+ * Nested agents for real: a person, an agent, two sub-agents, scripts, psql down to the fourth level, in parallel,
+ * short-lived, double-forked, with and without the handle. Every statement must land on the right line.
+ */
 const scope = createScope();
 afterAll(() => scope.close());
 
 let gateway: GatewayRun;
 let engineer: Person;
+let outside: TunnelPlace;
+let directory: string;
 
 beforeAll(async () => {
   gateway = await startGateway(scope);
   engineer = await login(scope, gateway, 'engineer');
+  outside = await engineer.tunnel('shop-db');
+  directory = scope.directory();
+  writeFileSync(join(directory, 'tree.sh'), tree, { mode: 0o755 });
 }, 120_000);
+
+const sql = (mark: string): string => `psql -XAtqc "select '${mark}' as mark"`;
+
+/** `$TL` is the command line; each statement carries the name of the place where it belongs. */
+const tree = `
+set -e
+${sql('planner')}
+# Short-lived and in parallel.
+for i in 1 2 3 4 5 6 7 8; do ${sql('parallel-$i')} & done; wait
+# A sub-agent with scripts, down to the fourth level.
+$TL run --agent reader --actions read -- sh -c '${sql('reader').replaceAll("'", `'"'"'`)}
+  $TL run --agent deep -- $TL run --agent deepest -- sh -c "psql -XAtqc \\"select 1 as deepest_mark\\""'
+# Its brother.
+$TL run --agent writer --actions read,write -- sh -c '${sql('writer').replaceAll("'", `'"'"'`)}'
+# A daemon: its parents are gone before it connects.
+(setsid sh -c 'sleep 0.3; ${sql('daemon').replaceAll("'", `'"'"'`)}' > $OUT/daemon.txt 2>&1 &)
+# Handle and environment dropped, at the port that the person has open outside.
+env -i PATH=$PATH PGSSLMODE=disable psql -XAtqc "select 'dropped' as mark" -h 127.0.0.1 -p $OUTSIDE -U engineer shop
+sleep 1
+`;
 
 interface Shown {
   readonly id: string;
+  readonly connection: string;
   readonly chain: readonly { readonly kind: string; readonly name: string; readonly assurance: string }[];
+  readonly statements: readonly { readonly text: string }[];
 }
 
-const lineOf = (session: Shown): string =>
-  session.chain.map(({ kind, name, assurance }) => `${kind} ${name} ${assurance}`).join(' > ');
+const lineOf = (session: Pick<Shown, 'chain'>): string =>
+  session.chain
+    .slice(1)
+    .map(({ name, assurance }) => `${name} ${assurance}`)
+    .join(' > ');
 
-async function lines(): Promise<string[]> {
-  const sessions = await engineer.json<Shown[]>(['sessions']);
-  return sessions.map(lineOf);
+/** By the mark in its statement: the line of each session. */
+async function lines(): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const { id } of await engineer.json<Shown[]>(['sessions'])) {
+    const shown = await engineer.json<Shown>(['sessions', 'show', id]);
+    for (const { text } of shown.statements) {
+      const mark =
+        /'([a-z]+(?:-\d+)?)' as mark/.exec(text)?.[1] ?? (/as (deepest)_mark/.exec(text)?.[1] as string);
+      if (mark !== undefined) found.set(mark, lineOf(shown));
+    }
+  }
+  return found;
 }
 
-describe('throughline run', () => {
-  it('a psql below two agents lands at the end of the whole line', async () => {
-    const { status, stdout, stderr } = await engineer.cli([
-      'run',
-      '--agent',
-      'outer',
-      '--connections',
-      'shop-db',
-      '--',
-      process.execPath,
-      cliProgram,
-      'run',
-      '--agent',
-      'inner',
-      '--actions',
-      'read',
-      '--',
-      'sh',
-      '-c',
-      'psql -XAtc "select 40 + 2"; true',
+const environment = (more: Record<string, string> = {}): Record<string, string> => ({
+  THROUGHLINE_HOME: engineer.home,
+  OUT: directory,
+  OUTSIDE: String(outside.port),
+  TL: `${process.execPath} ${cliProgram}`,
+  ...more,
+});
+
+/** An agent in the background that stays until it is ended. */
+function agent(label: string, script: string, ...args: string[]): Running {
+  return start(
+    scope,
+    process.execPath,
+    [cliProgram, 'run', '--agent', label, ...args, '--', 'sh', '-c', script],
+    {
+      env: environment(),
+    },
+  );
+}
+
+const nodes = (): Promise<AgentNode[]> => engineer.json<AgentNode[]>(['agents']);
+const named = async (name: string): Promise<AgentNode | undefined> =>
+  (await nodes()).find((each) => each.name === name);
+
+describe('a tree of agents', () => {
+  it('every statement lands on the line of whoever ran it', async () => {
+    const { status, stderr } = await engineer.cli(
+      ['run', '--agent', 'planner', '--connections', 'shop-db', '--', 'sh', join(directory, 'tree.sh')],
+      { env: environment(), timeoutMs: 60_000 },
+    );
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const found = await lines();
+    const psqlBelow = (line: string): string => `${line} > psql observed`;
+    const expected = new Map([
+      ['planner', psqlBelow('planner proven')],
+      ...[1, 2, 3, 4, 5, 6, 7, 8].map((at) => [`parallel-${at}`, psqlBelow('planner proven')] as const),
+      ['reader', psqlBelow('planner issued > reader proven')],
+      ['deepest', psqlBelow('planner issued > reader issued > deep issued > deepest proven')],
+      ['writer', psqlBelow('planner issued > writer proven')],
+      ['daemon', psqlBelow('planner proven')],
+      ['dropped', psqlBelow('planner observed')],
     ]);
-    expect({ status, stdout: stdout.trim(), stderr }).toEqual({ status: 0, stdout: '42', stderr: '' });
-    await until('it is listed', async () =>
-      (await lines()).includes(
-        'person Erin Engineer proven > agent outer issued > agent inner proven > process psql observed',
-      )
-        ? true
-        : undefined,
-    ).catch(async (error: unknown) => {
-      throw new Error(JSON.stringify(await lines(), undefined, 1), { cause: error });
+    expect(Object.fromEntries(found)).toEqual(Object.fromEntries(expected));
+  });
+
+  it('is empty again when all have ended', async () => {
+    await until('nobody acts', async () => ((await nodes()).length === 0 ? true : undefined));
+  });
+});
+
+describe('each level can only narrow', () => {
+  it('a child does not read a connection, take an action, a level or time that its parent does not have', async () => {
+    const nested = (...args: string[]) =>
+      engineer.cli(
+        [
+          'run',
+          '--agent',
+          'a',
+          '--connections',
+          'shop-db',
+          '--actions',
+          'read',
+          '--depth',
+          '1',
+          '--ttl',
+          '5m',
+          '--',
+          process.execPath,
+          cliProgram,
+          'run',
+          '--agent',
+          'b',
+          ...args,
+          '--',
+          'true',
+        ],
+        { env: environment() },
+      );
+    const [wider, connection, level, longer] = await Promise.all([
+      nested('--actions', 'read,write'),
+      nested('--connections', 'shop-host'),
+      nested('--depth', '1'),
+      nested('--ttl', '10h'),
+    ]);
+    expect(wider).toMatchObject({ status: 125, stderr: expect.stringContaining('sql:write') });
+    expect(connection).toMatchObject({ status: 125, stderr: expect.stringContaining('shop-host') });
+    expect(level).toMatchObject({ status: 125, stderr: expect.stringContaining('levels') });
+    // Time is cut, as it has a natural end.
+    expect(longer).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it('what a delegation does not include is denied on every way: its own port, its person’s port, its handle', async () => {
+    const script = `
+      psql -XAtqc "update customers set city = city where false"
+      env -i PATH=$PATH PGSSLMODE=disable psql -XAtqc "update customers set city = city where false" -h 127.0.0.1 -p $OUTSIDE -U engineer shop
+      PGUSER=$THROUGHLINE_DELEGATION PGPASSWORD=$THROUGHLINE_HANDLE PGHOST=127.0.0.1 PGPORT=${gateway.native.port} PGSSLMODE=require PGDATABASE=shop-db psql -XAtqc "update customers set city = city where false"
+    `;
+    const { stderr } = await engineer.cli(
+      ['run', '--agent', 'narrow', '--actions', 'read', '--', 'sh', '-c', script],
+      { env: environment() },
+    );
+    expect(stderr.match(/the delegation "narrow" does not include sql:write/g)).toHaveLength(3);
+    const { stderr: own } = await psql(outside.env, 'update customers set city = city where false');
+    expect(own).toBe('');
+  });
+
+  it('a budget of sessions is spent by everything below it', async () => {
+    const { stdout, stderr } = await engineer.cli(
+      [
+        'run',
+        '--agent',
+        'poor',
+        '--sessions',
+        '2',
+        '--',
+        'sh',
+        '-c',
+        'for i in 1 2 3; do psql -XAtqc "select $i"; done',
+      ],
+      { env: environment() },
+    );
+    expect(stdout.trim().split('\n')).toEqual(['1', '2']);
+    expect(stderr).toContain('has no sessions left');
+  });
+});
+
+describe('the live tree', () => {
+  it('shows the line down to the program and its statement while it runs, and tells every change', async () => {
+    const watching = start(scope, process.execPath, [cliProgram, 'agents', '--watch', '--json'], {
+      env: { THROUGHLINE_HOME: engineer.home },
     });
-    const nodes = await engineer.json<AgentNode[]>(['agents']);
-    expect(nodes).toEqual([]);
+    const told = (): AgentChange[] =>
+      watching
+        .stdoutText()
+        .split('\n')
+        .filter((line) => line.startsWith('{'))
+        .map((line) => JSON.parse(line) as AgentChange);
+    const outer = agent('outer', '$TL run --agent inner -- psql -XAtqc "select pg_sleep(20)"');
+    const chain = await until('the program is in the tree', async () => {
+      const all = await nodes();
+      const leaf = all.find((each) => each.kind === 'process' && each.statement?.running === true);
+      return leaf === undefined ? undefined : { all, leaf };
+    });
+    const above = (node: AgentNode): AgentNode[] => {
+      const parent = chain.all.find(({ id }) => id === node.parent);
+      return parent === undefined ? [node] : [...above(parent), node];
+    };
+    expect(above(chain.leaf).map(({ name, state }) => `${name} ${state}`)).toEqual([
+      'Erin Engineer active',
+      'outer active',
+      'inner active',
+      'psql active',
+    ]);
+    expect(chain.leaf).toMatchObject({
+      connections: ['shop-db'],
+      statement: { text: 'select pg_sleep(20)' },
+    });
+    expect(chain.leaf.pid).toBeGreaterThan(1);
+    await until('the change is told', () =>
+      Promise.resolve(
+        told().some(({ node }) => node.id === chain.leaf.id && node.statement?.running === true)
+          ? true
+          : undefined,
+      ),
+    );
+
+    const first = chain.all.find(({ name }) => name === 'outer') as AgentNode;
+    const revoked = await engineer.json<{ ended: string[]; delegations: string[] }>([
+      'revoke',
+      'agent',
+      first.id,
+      '--reason',
+      'runs wild',
+    ]);
+    expect(revoked.ended).toEqual(chain.leaf.sessions);
+    expect(revoked.delegations).toHaveLength(2);
+    await outer.ended;
+    expect(outer.stderrText()).toContain('runs wild');
+    await until('all of it is gone from the tree', () =>
+      Promise.resolve(told().filter(({ change }) => change === 'ended').length >= 3 ? true : undefined),
+    );
+    watching.signal('SIGTERM');
+  });
+
+  it('a revoked agent opens nothing any more, also not by the port of its person', async () => {
+    const script = `
+      echo ready; while [ ! -e $OUT/go ]; do sleep 0.05; done
+      psql -XAtqc "select 1"
+      env -i PATH=$PATH PGSSLMODE=disable psql -XAtqc "select 2" -h 127.0.0.1 -p $OUTSIDE -U engineer shop
+      $TL run --agent child -- true
+    `;
+    const running = agent('doomed', script);
+    await until('it is there', () =>
+      Promise.resolve(running.stdoutText().includes('ready') ? true : undefined),
+    );
+    const node = (await named('doomed')) as AgentNode;
+    await engineer.json(['revoke', 'agent', node.id, '--reason', 'enough']);
+    writeFileSync(join(directory, 'go'), '');
+    await running.ended;
+    expect(running.stdoutText().trim()).toBe('ready');
+    expect(running.stderrText()).toMatch(/delegation/);
+  });
+});
+
+describe('orphans', () => {
+  it('an agent whose holder is killed ends with everything below it', async () => {
+    const running = agent('victim', 'psql -XAtqc "select pg_sleep(30)"');
+    await until('it runs', async () =>
+      (await named('psql'))?.statement?.running === true ? true : undefined,
+    );
+    const ids = (await nodes()).map(({ id }) => id);
+    running.signal('SIGKILL');
+    await until('it is gone', async () => ((await named('victim')) === undefined ? true : undefined));
+    await until('its sessions are over', async () => {
+      const live = await engineer.json<Shown[]>(['sessions', '--live']);
+      return live.length === 0 ? true : undefined;
+    });
+    expect(ids.length).toBeGreaterThan(2);
+  });
+
+  it('a delegation ends its sessions when its time is up', async () => {
+    const { stderr } = await engineer.cli(
+      ['run', '--agent', 'brief', '--ttl', '2s', '--', 'psql', '-XAtqc', 'select pg_sleep(20)'],
+      { env: environment() },
+    );
+    expect(stderr).toMatch(/expired/);
+  });
+});
+
+describe('who may see and end what', () => {
+  it('others see nothing of it, and cannot end it; an admin can', async () => {
+    const running = agent('mine', 'psql -XAtqc "select pg_sleep(30)"');
+    const node = await until('it runs', () => named('mine'));
+    const contractor = await login(scope, gateway, 'contractor');
+    expect(await contractor.json<AgentNode[]>(['agents'])).toEqual([]);
+    const refused = await contractor.cli(['revoke', 'agent', node.id, '--reason', 'x']);
+    expect(refused.status).toBe(1);
+    const admin = await login(scope, gateway, 'admin');
+    const seen = (await admin.json<AgentNode[]>(['agents'])).map(({ name }) => name);
+    expect(seen).toContain('mine');
+    await until('the session is there', async () => ((await named('psql')) === undefined ? undefined : true));
+    expect(await admin.json(['revoke', 'agent', node.id, '--reason', 'policy'])).toMatchObject({
+      delegations: [node.id],
+    });
+    await running.ended;
+  });
+
+  it('an agent ends what it has started itself, and neither its parent nor anything of its person', async () => {
+    const script = `
+      $TL sessions --live --json > $OUT/live.json
+      $TL revoke principal demo/engineer --reason x; echo $?
+      $TL revoke agent $PARENT --reason x; echo $?
+      $TL handle shop-db; echo $?
+      $TL admin people; echo $?
+    `;
+    const outer = agent(
+      'outer',
+      `PARENT=$THROUGHLINE_DELEGATION exec $TL run --agent inner -- sh -c '${script}'`,
+    );
+    await outer.ended;
+    expect(outer.stdoutText().trim().split('\n')).toEqual(['4', '4', '4', '4']);
+  });
+});
+
+describe('the log', () => {
+  it('holds the whole order: minted, started, revoked, ended; and it verifies', async () => {
+    const report = await run(process.execPath, [cliProgram, 'log', 'verify', '--json'], {
+      env: plainEnvironment({ THROUGHLINE_HOME: engineer.home }),
+      timeoutMs: 60_000,
+    });
+    expect(JSON.parse(report.stdout)).toMatchObject({ ok: true, problems: [] });
   });
 });
