@@ -13,45 +13,16 @@ import {
 } from '../../../gateway-core/identity/index.js';
 import { demoAccounts } from '../../../gateway-core/server/demo/identity-provider/accounts.js';
 import type { StateSchema } from '../../../gateway-core/store/schema.js';
+import { stateMigrations } from '../../../gateway-core/store/state-migrations.js';
 
 export const origin = 'https://127.0.0.1:7443';
 export const demoSecret = 'a-demo-secret-of-forty-characters-or-so.';
 
-/** The tables of store/schema.ts, in memory. */
-export async function memoryState(): Promise<Kysely<StateSchema>> {
-  const state = new Kysely<StateSchema>({
-    dialect: new SqliteDialect({ database: new Database(':memory:') }),
-  });
-  const table = (name: string, text: string[], integers: string[]) => {
-    let builder = state.schema.createTable(name);
-    text.forEach((column, index) => {
-      builder = builder.addColumn(column, 'text', (c) => (index === 0 ? c.primaryKey() : c));
-    });
-    for (const column of integers) builder = builder.addColumn(column, 'integer');
-    return builder.execute();
-  };
-  await table(
-    'sign_ins',
-    [
-      'id',
-      'principal',
-      'display_name',
-      'groups',
-      'method',
-      'device_key',
-      'refresh_hash',
-      'refresh_hash_before',
-      'end_cause',
-    ],
-    ['created_at_ms', 'expires_at_ms', 'last_seen_at_ms', 'ended_at_ms'],
-  );
-  await table('tickets', ['hash', 'sign_in'], ['expires_at_ms']);
-  await table(
-    'handles',
-    ['id', 'sign_in', 'connection', 'chain', 'groups', 'scram_salt', 'scram_stored_key', 'scram_server_key'],
-    ['scram_iterations', 'expires_at_ms', 'sessions_max', 'sessions_used', 'created_at_ms', 'ended_at_ms'],
-  );
-  return state;
+/** The state database, in memory. */
+export function memoryState(): Promise<Kysely<StateSchema>> {
+  const database = new Database(':memory:');
+  for (const step of stateMigrations) database.exec(step);
+  return Promise.resolve(new Kysely<StateSchema>({ dialect: new SqliteDialect({ database }) }));
 }
 
 export class TestClock {
@@ -191,15 +162,27 @@ export class Device {
   async call(
     gateway: Gateway,
     ticket: string,
-    wrong: Parameters<Device['proof']>[4] & { path?: string; method?: string; proof?: string } = {},
+    wrong: Parameters<Device['proof']>[4] & {
+      path?: string;
+      method?: string;
+      proof?: string;
+      lineage?: unknown;
+      tokens?: readonly string[];
+      use?: 'stream' | 'request';
+    } = {},
   ) {
-    const { path = paths.whoami, method = 'GET' } = wrong;
+    const { path = paths.whoami, method = 'GET', lineage, tokens, use } = wrong;
     const result = await gateway.identity.authenticate({
       method,
       url: `${path}?query=1`,
       authorization: `DPoP ${ticket}`,
       dpop: wrong.proof ?? (await this.proof(gateway, method, path, ticket, wrong)),
       remoteAddress: '127.0.0.1',
+      ...(lineage === undefined
+        ? {}
+        : { lineage: Buffer.from(JSON.stringify(lineage)).toString('base64url') }),
+      ...(tokens === undefined ? {} : { tokens: tokens.join(',') }),
+      ...(use === undefined ? {} : { use }),
     });
     this.nonce = result.dpopNonce;
     return result;

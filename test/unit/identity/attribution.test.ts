@@ -1,0 +1,224 @@
+import { describe, expect, it } from 'vitest';
+import type { Lineage } from '../../../gateway-core/contract/delegation.js';
+import { ConnectionName } from '../../../gateway-core/contract/ids.js';
+import { attribute, nodeId } from '../../../gateway-core/identity/attribution.js';
+import { actorOf, bootId, evidence, lineage, mint, names, process, signedIn } from './delegation-setup.js';
+
+const use = 'stream' as const;
+
+async function rooms() {
+  const base = await signedIn();
+  const revoked = new Set<string>();
+  const { delegations } = base.gateway.identity;
+  const place = (
+    presented = base.actor,
+    found: Lineage | undefined = undefined,
+    how: 'stream' | 'request' = 'stream',
+  ) => attribute(presented, found, { delegations, isRevoked: (node) => revoked.has(node) }, how).actor;
+  return { ...base, delegations, revoked, place };
+}
+
+describe('a chain by lineage', () => {
+  it('is that of who presented it where nobody looked; what could not be told says so', async () => {
+    const { actor, place } = await rooms();
+    expect(place()).toEqual(actor);
+    expect(place(actor, { kind: 'unattributed', reason: 'platform' })).toEqual({
+      ...actor,
+      lineage: 'unattributed',
+    });
+  });
+
+  it('ends with the program at the socket; a request is made by whoever stands before it', async () => {
+    const { actor, place } = await rooms();
+    const found = lineage(process(3, { name: 'psql' }), process(2), process(1));
+    expect(names(place(actor, found))).toBe('psql observed');
+    expect(names(place(actor, found, 'request'))).toBe('');
+  });
+
+  it('has a delegation wherever its process stands in the ancestry, although nothing of it was presented', async () => {
+    const { gateway, actor, place } = await rooms();
+    const outer = (
+      await mint(gateway, actor, {
+        label: 'outer',
+        evidence: evidence(20),
+        connections: [ConnectionName.parse('a')],
+      })
+    ).delegation;
+    const found = lineage(process(30, { name: 'psql' }), process(25), process(20), process(10));
+    const placed = place(actor, found);
+    expect(names(placed)).toBe('outer observed > psql observed');
+    expect(placed.scopes).toEqual([{}, { connections: ['a'] }, {}]);
+    expect(placed.delegations).toEqual([outer.id]);
+    expect(placed.expiresAtMs).toBe(outer.expiresAtMs);
+  });
+
+  it('of a child that presents its parent’s handle is the child’s, and that is on record', async () => {
+    const { gateway, device, actor } = await rooms();
+    const parent = await mint(gateway, actor, { label: 'parent', evidence: evidence(20) });
+    const parentActor = await actorOf(gateway, device, `${parent.delegation.id}.${parent.handle}`, {
+      lineage: lineage(process(20)),
+    });
+    await mint(gateway, parentActor, { label: 'child', evidence: evidence(30) });
+    const placed = await actorOf(gateway, device, `${parent.delegation.id}.${parent.handle}`, {
+      lineage: lineage(process(40, { name: 'psql' }), process(30), process(20)),
+      use,
+    });
+    expect(names(placed)).toBe('parent issued > child observed > psql observed');
+    expect(gateway.events).toContainEqual(
+      expect.objectContaining({ kind: 'credential.misused', misuse: 'inherited', verdict: 'attributed' }),
+    );
+  });
+
+  it('of a handle outside the tree that it was given to is refused, and that is on record', async () => {
+    const { gateway, device, actor } = await rooms();
+    const { delegation, handle } = await mint(gateway, actor, { evidence: evidence(20) });
+    const shared = { lineage: lineage(process(50), process(10)), use };
+    await device.call(gateway, `${delegation.id}.${handle}`, shared);
+    const result = await device.call(gateway, `${delegation.id}.${handle}`, shared);
+    expect(result).toMatchObject({ ok: false, error: { code: 'denied' } });
+    expect(gateway.events).toContainEqual(
+      expect.objectContaining({ kind: 'credential.misused', misuse: 'shared', verdict: 'denied' }),
+    );
+  });
+
+  it('has known agent programs without a delegation as observed hops; a launcher and what it starts are one', async () => {
+    const { actor, place } = await rooms();
+    const claude = (pid: number) => process(pid, { name: 'node', agent: 'claude' });
+    const found = lineage(
+      process(9, { name: 'psql' }),
+      process(8),
+      claude(7),
+      process(6),
+      claude(5),
+      claude(4),
+      process(3),
+    );
+    const placed = place(actor, found);
+    expect(names(placed)).toBe('claude observed > claude observed > psql observed');
+    expect(placed.chain.map(({ id }) => id).slice(1, 3)).toEqual([
+      nodeId(bootId, process(4)),
+      nodeId(bootId, process(7)),
+    ]);
+  });
+
+  it('does not count the program of a delegation as one more agent', async () => {
+    const { gateway, actor, place } = await rooms();
+    await mint(gateway, actor, { label: 'reviewer', evidence: evidence(20) });
+    const found = lineage(
+      process(30, { name: 'psql' }),
+      process(25, { agent: 'claude' }),
+      process(21),
+      process(20),
+    );
+    expect(names(place(actor, found))).toBe('reviewer observed > psql observed');
+    const twice = lineage(
+      process(40, { name: 'psql' }),
+      process(35, { agent: 'codex' }),
+      process(30),
+      ...(found.kind === 'attributed' ? found.processes.slice(1) : []),
+    );
+    expect(names(place(actor, twice))).toBe('reviewer observed > codex observed > psql observed');
+  });
+
+  it('keeps what a delegation was minted under: an observed agent stays above it', async () => {
+    const { gateway, device, ticket, place, actor } = await rooms();
+    const above = [process(20, { agent: 'claude' }), process(10)];
+    const asked = await actorOf(gateway, device, ticket, { lineage: lineage(process(30), ...above) });
+    expect(names(asked)).toBe('claude observed');
+    await mint(gateway, asked, { label: 'helper', evidence: evidence(30) });
+    const found = lineage(process(40, { name: 'psql' }), process(30), ...above);
+    expect(names(place(actor, found))).toBe('claude observed > helper observed > psql observed');
+  });
+});
+
+describe('what a program can try', () => {
+  it('a later process with the same pid is another one', async () => {
+    const { gateway, actor, place } = await rooms();
+    await mint(gateway, actor, { label: 'agent', evidence: evidence(20) });
+    const found = lineage(process(30, { name: 'psql' }), process(20, { startTicks: '999999' }));
+    expect(names(place(actor, found))).toBe('psql observed');
+  });
+
+  it('a process of another boot or another person with the same pid is another one', async () => {
+    const { gateway, actor, place } = await rooms();
+    const { delegation } = await mint(gateway, actor, { label: 'agent', evidence: evidence(20) });
+    const other = { ...lineage(process(30), process(20)), bootId: '00000000-0000-4000-8000-000000000000' };
+    expect(names(place(actor, other))).toBe('p30 observed');
+    const stranger = {
+      ...actor,
+      chain: [{ ...actor.chain[0], id: 'demo/contractor' }] as typeof actor.chain,
+    };
+    expect(place(stranger, lineage(process(30), process(20))).delegations).toBeUndefined();
+    expect(delegation.principal).toBe('demo/engineer');
+  });
+
+  it('a spoofed marker only takes away: the claimed delegation is added, nothing is left out', async () => {
+    const { gateway, actor, place } = await rooms();
+    const [a, b] = ['a', 'b'].map((each) => ConnectionName.parse(each));
+    const narrow = (
+      await mint(gateway, actor, {
+        label: 'narrow',
+        evidence: evidence(20),
+        connections: [a as ConnectionName],
+      })
+    ).delegation;
+    const wide = (
+      await mint(gateway, actor, { label: 'wide', connections: [a as ConnectionName, b as ConnectionName] })
+    ).delegation;
+    const placed = place(actor, lineage(process(30, { claims: wide.id }), process(20)));
+    expect(placed.delegations).toEqual([narrow.id, wide.id]);
+    expect(placed.scopes).toContainEqual({ connections: ['a'] });
+    expect(placed.chain.map(({ assurance }) => assurance)).toContain('claimed');
+  });
+
+  it('a daemon that has left its tree is known by its marker', async () => {
+    const { gateway, actor, place } = await rooms();
+    const { delegation } = await mint(gateway, actor, { label: 'agent', evidence: evidence(20) });
+    expect(names(place(actor, lineage(process(77, { name: 'psql', claims: delegation.id }))))).toBe(
+      'agent claimed > psql observed',
+    );
+  });
+
+  it('what an ended delegation has left behind does not become its person: by process and by marker', async () => {
+    const { gateway, actor, place } = await rooms();
+    const { delegation } = await mint(gateway, actor, { evidence: evidence(20) });
+    await gateway.identity.delegations.end(delegation.id, 'revoked');
+    expect(() => place(actor, lineage(process(30), process(20)))).toThrow(/has ended/);
+    expect(() => place(actor, lineage(process(77, { claims: delegation.id })))).toThrow(/has ended/);
+    expect(() => place(actor, lineage(process(30), process(20)), 'request')).toThrow(/has ended/);
+  });
+
+  it('also in the moment between its time and the sweep', async () => {
+    const { gateway, actor, place } = await rooms();
+    await mint(gateway, actor, { evidence: evidence(20), expiresAtMs: gateway.clock.now() + 1000 });
+    gateway.clock.pass(1000);
+    expect(() => place(actor, lineage(process(30), process(20)))).toThrow(/has ended/);
+  });
+
+  it('a revoked process and its descendants are refused, others are not', async () => {
+    const { actor, place, revoked } = await rooms();
+    revoked.add(nodeId(bootId, process(20)));
+    expect(() => place(actor, lineage(process(30), process(20)))).toThrow(/revoked/);
+    expect(names(place(actor, lineage(process(31), process(21))))).toBe('p31 observed');
+  });
+
+  it('a lineage that cannot be read is refused, not ignored', async () => {
+    const { gateway, device, ticket } = await rooms();
+    const hostile: unknown[] = [
+      'text',
+      { kind: 'attributed', bootId, processes: [] },
+      { kind: 'attributed', bootId: 'x', processes: [process(1)] },
+      { kind: 'attributed', bootId, processes: [process(-1)] },
+      { kind: 'attributed', bootId, processes: [{ ...process(1), startTicks: '1e9' }] },
+      { kind: 'attributed', bootId, processes: Array.from({ length: 65 }, (_, pid) => process(pid + 1)) },
+      { kind: 'attributed', bootId, processes: [{ ...process(1), agent: 'x\u001b[2J' }] },
+      { kind: 'attributed', bootId, processes: [{ ...process(1), arguments: ['x'.repeat(100_000)] }] },
+    ];
+    await device.call(gateway, ticket);
+    for (const each of hostile)
+      expect(await device.call(gateway, ticket, { lineage: each })).toMatchObject({
+        ok: false,
+        error: { code: 'invalid-request' },
+      });
+  });
+});
