@@ -49,5 +49,7 @@ export interface Actor {
   readonly delegations?: readonly string[];
   /** Whether the desktop could tell which process is behind this; absent: nobody looked. */
   readonly lineage?: 'attributed' | 'unattributed';
+  /** It came with the handle of a delegation above its own. */
+  readonly inherited?: true;
   readonly expiresAtMs: number;
 }

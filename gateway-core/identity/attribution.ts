@@ -68,7 +68,7 @@ export function attribute(
   const inherited =
     own !== undefined && deepest !== undefined && deepest !== own.id && own.handleHash !== undefined;
   return {
-    actor: { ...actor, lineage: 'attributed' },
+    actor: { ...actor, lineage: 'attributed', ...(inherited ? { inherited } : {}) },
     misuse: inherited ? { kind: 'inherited', delegation: own, to: deepest } : undefined,
   };
 }

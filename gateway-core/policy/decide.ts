@@ -209,6 +209,7 @@ function baseContext(actor: Actor, nowMs: number): Cedar.Context {
         .slice(1)
         .map((hop) => hop.name),
       lineage: actor.lineage ?? 'none',
+      credential: actor.inherited === true ? 'inherited' : 'own',
     },
     time: {
       hour: now.getUTCHours(),

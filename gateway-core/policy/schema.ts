@@ -10,7 +10,7 @@ entity User in [Group] = { name: String };
 entity Agent = { name: String, kind: String, assurance: String };
 entity Connection in [Label] = { name: String, protocol: String };
 
-type Chain = { depth: Long, assurance: String, agents: Set<String>, lineage: String };
+type Chain = { depth: Long, assurance: String, agents: Set<String>, lineage: String, credential: String };
 type Statement = {
   command: String,
   tables: Set<String>,

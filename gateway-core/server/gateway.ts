@@ -235,7 +235,10 @@ async function compose(
   });
   await identity.delegations.load();
   tree = new AgentTree({ delegations: identity.delegations, live, now });
-  const attachments = new Attachments({ delegations: identity.delegations, complain: recorder.complain });
+  const attachments = new Attachments({
+    delegations: identity.delegations,
+    complain: (what, error) => recorder.complain(what, error),
+  });
   undo.push(() => attachments.close());
   const sessions = new SessionServer({
     identity,

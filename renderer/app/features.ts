@@ -1,4 +1,5 @@
 import { admin } from '../features/admin/index.js';
+import { agents } from '../features/agents/index.js';
 import { audit } from '../features/audit/index.js';
 import { connections } from '../features/connections/index.js';
 import { sessions } from '../features/sessions/index.js';
@@ -7,5 +8,14 @@ import { sql } from '../features/sql/index.js';
 import { tunnels } from '../features/tunnels/index.js';
 import type { Feature } from '../ui/workbench.js';
 
-/** Everything that the frame puts together, in no particular order. */
-export const features: readonly Feature[] = [connections, sql, sessions, audit, admin, tunnels, settings];
+/** Everything that the frame puts together. A link of a line is shown by the first that knows it. */
+export const features: readonly Feature[] = [
+  connections,
+  sql,
+  agents,
+  sessions,
+  audit,
+  admin,
+  tunnels,
+  settings,
+];

@@ -3,6 +3,7 @@ import {
   IconArrowsLeftRight,
   IconClockExclamation,
   IconCloudOff,
+  IconDiamond,
   IconFileExport,
   IconKey,
   IconMoon,
@@ -14,6 +15,7 @@ import { useEffect, useState } from 'react';
 import type { AppState } from '../../gateway-core/contract/bridge/app.js';
 import type { ExportView, TunnelView } from '../../gateway-core/contract/bridge/work.js';
 import { call, on } from '../bridge/index.js';
+import { useAgentCount } from '../features/agents/count.js';
 import { prefer, signedIn, useKnown } from '../ui/app-state.js';
 import { Shortcut } from '../ui/shortcut.js';
 import { durationText } from '../ui/time.js';
@@ -27,6 +29,7 @@ const skewMsMin = 5000;
 export function StatusBar({ app }: { readonly app: AppState }) {
   const { gateway, agent } = app;
   const tunnels = useTunnels();
+  const agents = useAgentCount();
   const running = useExports().filter((each) => each.state === 'running').length;
   const me = signedIn(app);
   const reach = gateway?.reach ?? 'connecting';
@@ -64,6 +67,18 @@ export function StatusBar({ app }: { readonly app: AppState }) {
       >
         <IconArrowsLeftRight size={14} aria-hidden />
         {tunnels.length === 1 ? '1 tunnel' : `${tunnels.length} tunnels`}
+      </button>
+      <button
+        type="button"
+        className={style['statusPart']}
+        title={
+          agents === undefined
+            ? 'Who acts is not known while the gateway is away'
+            : 'Agents and sub-agents that act or may act now'
+        }
+        onClick={() => workbench().openTab('agents', {})}
+      >
+        <IconDiamond size={14} aria-hidden /> sub-agents {agents?.toLocaleString() ?? '?'}
       </button>
       {running > 0 && (
         <span className={style['statusPart']}>

@@ -9,12 +9,13 @@ import {
 import type { Assurance, Hop, HopKind } from '../../gateway-core/contract/chain.js';
 import { VisibleText, visibleText } from './visible-text.js';
 
-const kinds: Readonly<Record<HopKind, { readonly icon: typeof IconUser; readonly word: string }>> = {
-  person: { icon: IconUser, word: 'person' },
-  workload: { icon: IconServerCog, word: 'workload' },
-  agent: { icon: IconRobot, word: 'agent' },
-  process: { icon: IconTerminal2, word: 'process' },
-};
+export const hopKinds: Readonly<Record<HopKind, { readonly icon: typeof IconUser; readonly word: string }>> =
+  {
+    person: { icon: IconUser, word: 'person' },
+    workload: { icon: IconServerCog, word: 'workload' },
+    agent: { icon: IconRobot, word: 'agent' },
+    process: { icon: IconTerminal2, word: 'process' },
+  };
 
 /** One visual language everywhere: the form of the line says it, colour only repeats it. */
 export const assurances: Readonly<Record<Assurance, string>> = {
@@ -37,7 +38,7 @@ export function Line({
   readonly connection?: string;
   readonly onPick?: (hop: Hop) => void;
 }) {
-  const spoken = chain.map((hop) => `${kinds[hop.kind].word} ${hop.name}, ${assurances[hop.assurance]}`);
+  const spoken = chain.map((hop) => `${hopKinds[hop.kind].word} ${hop.name}, ${assurances[hop.assurance]}`);
   const label = `${spoken.join(', then ')}${connection === undefined ? '' : `, on ${connection}`}`;
   return (
     <span className="tl-line" role="group" aria-label={visibleText(label)}>
@@ -66,7 +67,7 @@ function Link({
   readonly first: boolean;
   readonly onPick?: (hop: Hop) => void;
 }) {
-  const { icon: Sign, word } = kinds[hop.kind];
+  const { icon: Sign, word } = hopKinds[hop.kind];
   const title = `${word} ${visibleText(hop.name)}: ${assurances[hop.assurance]}`;
   const body = (
     <>

@@ -1,6 +1,7 @@
 import type { ComponentType } from 'react';
 import { create } from 'zustand';
 import type { AppState } from '../../gateway-core/contract/bridge/app.js';
+import type { Hop } from '../../gateway-core/contract/chain.js';
 import { useKnown } from './app-state.js';
 
 /**
@@ -81,6 +82,8 @@ export interface Feature {
   readonly commands?: readonly Command[];
   /** Entries for what was typed; called with every change of the text, answers are merged as they come. */
   readonly palette?: (text: string) => Promise<readonly PaletteEntry[]>;
+  /** Shows what a hop of a line stands for; false where it knows nothing of it, and the next feature is asked. */
+  readonly openHop?: (hop: Hop) => boolean;
 }
 
 export interface TabState {
@@ -139,6 +142,11 @@ export function workbench(): Workbench {
   const registered = useRegistered.getState().workbench;
   if (registered === undefined) throw new Error('the workbench is not there yet');
   return registered;
+}
+
+/** A link of a line was picked: the first feature that knows it shows it. */
+export function openHop(hop: Hop): void {
+  useRegistered.getState().features.some((feature) => feature.openHop?.(hop) === true);
 }
 
 /** Called once by the shell. */

@@ -1,7 +1,8 @@
 /**
- * `npm run bench [-- --quick] [-- --only gateway|rooms|desktop]`: measures the gateway beside what it stands in for, each
- * room by itself, and what a person at the desktop waits for; prints tables and writes bench.json. It asserts nothing:
- * figures are for people to judge. A part that fails is named, and the others are measured all the same.
+ * `npm run bench [-- --quick] [-- --only gateway|rooms|lineage|desktop]`: measures the gateway beside what it stands in
+ * for, each room by itself, how long it takes to know who is behind a connection, and what a person at the desktop waits
+ * for; prints tables and writes bench.json. It asserts nothing: figures are for people to judge. A part that fails is
+ * named, and the others are measured all the same.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,7 +15,7 @@ import { fail, prepare, root, tool } from '../../gateway-core/setup/prepare.mjs'
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 });
-const parts = ['gateway', 'rooms', 'desktop'];
+const parts = ['gateway', 'rooms', 'lineage', 'desktop'];
 if (values.only !== undefined && !parts.includes(values.only)) fail(`--only takes ${parts.join(', ')}`);
 
 prepare();
@@ -23,7 +24,7 @@ if (byHand !== undefined)
   fail(`the bench needs Debian packages; run this, then npm run bench again:\n  ${byHand}`);
 
 const report = { at: new Date().toISOString(), quick: values.quick, machine: machine() };
-const measure = { gateway, rooms, desktop };
+const measure = { gateway, rooms, lineage, desktop };
 for (const part of parts) {
   if (values.only !== undefined && values.only !== part) continue;
   try {
@@ -94,6 +95,16 @@ function rooms() {
   );
 }
 
+async function lineage() {
+  // Only there is there a look-up.
+  if (process.platform !== 'linux') return undefined;
+  console.error('... lineage');
+  const { lineageBench } = await import(
+    new URL('../../out/test/bench/lineage/lineage.js', import.meta.url).href
+  );
+  return lineageBench({ quick: values.quick });
+}
+
 function desktop() {
   const file = join(mkdtempSync(join(tmpdir(), 'throughline-bench-')), 'desktop.json');
   const [node, vitest] = tool('vitest', 'vitest.mjs');
@@ -107,7 +118,7 @@ function desktop() {
   return JSON.parse(readFileSync(file, 'utf8'));
 }
 
-function print({ machine: place, gateway: found, rooms: inRooms, desktop: seen }) {
+function print({ machine: place, gateway: found, rooms: inRooms, lineage: lookUps, desktop: seen }) {
   console.log(
     `\n${place.cpu}, ${place.cores} cores, Linux ${place.kernel}, Node ${place.node}, ${place.postgres}`,
   );
@@ -115,6 +126,21 @@ function print({ machine: place, gateway: found, rooms: inRooms, desktop: seen }
     `load before ${place.loadBefore.map(one).join(' ')}, after ${place.loadAfter.map(one).join(' ')}`,
   );
   if (found !== undefined) printGateway(found);
+  if (lookUps !== undefined) {
+    console.log('\nfrom an accepted socket to the processes behind it');
+    table(
+      ['processes', 'client', 'by', 'connections', 'wrong', 'p50 ms', 'p99 ms'],
+      lookUps.map((row) => [
+        row.processes,
+        row.client,
+        row.by,
+        row.connections,
+        row.wrong,
+        two(row.p50Ms),
+        two(row.p99Ms),
+      ]),
+    );
+  }
   if (seen !== undefined) {
     console.log('\ndesktop, in Chromium without a GPU');
     for (const [name, value] of Object.entries(seen)) console.log(`  ${name}  ${JSON.stringify(value)}`);

@@ -72,8 +72,7 @@ async function lines(): Promise<Map<string, string>> {
   for (const { id } of await engineer.json<Shown[]>(['sessions'])) {
     const shown = await engineer.json<Shown>(['sessions', 'show', id]);
     for (const { text } of shown.statements) {
-      const mark =
-        /'([a-z]+(?:-\d+)?)' as mark/.exec(text)?.[1] ?? (/as (deepest)_mark/.exec(text)?.[1] as string);
+      const mark = /'([a-z]+(?:-\d+)?)' as mark/.exec(text)?.[1] ?? /as (deepest)_mark/.exec(text)?.[1];
       if (mark !== undefined) found.set(mark, lineOf(shown));
     }
   }
@@ -164,9 +163,12 @@ describe('each level can only narrow', () => {
       nested('--depth', '1'),
       nested('--ttl', '10h'),
     ]);
-    expect(wider).toMatchObject({ status: 125, stderr: expect.stringContaining('sql:write') });
-    expect(connection).toMatchObject({ status: 125, stderr: expect.stringContaining('shop-host') });
-    expect(level).toMatchObject({ status: 125, stderr: expect.stringContaining('levels') });
+    expect(wider).toMatchObject({ status: 125, stderr: expect.stringContaining('sql:write') as unknown });
+    expect(connection).toMatchObject({
+      status: 125,
+      stderr: expect.stringContaining('shop-host') as unknown,
+    });
+    expect(level).toMatchObject({ status: 125, stderr: expect.stringContaining('levels') as unknown });
     // Time is cut, as it has a natural end.
     expect(longer).toMatchObject({ status: 0, stderr: '' });
   });

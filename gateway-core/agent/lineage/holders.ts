@@ -54,7 +54,7 @@ function firstOf(proc: Proc, pids: Iterable<number>, inode: string): Holding | u
  */
 function eldest(proc: Proc, hit: Holding, inode: string): Found {
   const ancestry = ancestorsOf(proc, hit.pid);
-  if (ancestry.kind !== 'chain') return { kind: 'held', by: hit };
+  if (ancestry.kind !== 'chain') return { kind: 'nobody' };
   let by = hit;
   let parent = ancestry.chain[0]?.parent ?? 0;
   for (const ancestor of ancestry.chain.slice(1)) {

@@ -2,13 +2,11 @@ import { openAttribution } from './attribute.js';
 import { openProc } from './proc.js';
 import { openTreeWatches } from './subtree.js';
 
-export type { Attribution, Unattributed } from './attribute.js';
-export type { ProcessFacts, ProcessId } from './facts.js';
-export { type AgentProgram, recognise } from './programs.js';
-export { type ProcessEvidence, self } from './self.js';
-export { becomeSubreaper, type Subreaper } from './subreaper.js';
-export { isWithin, type TreeEvent, type TreeWatch } from './subtree.js';
-export { type ProcessWatch, watchProcess } from './watch.js';
+export { recognise } from './programs.js';
+export { self } from './self.js';
+export { becomeSubreaper } from './subreaper.js';
+export { isWithin } from './subtree.js';
+export { watchProcess } from './watch.js';
 
 const proc = openProc();
 const trees = openTreeWatches(proc);

@@ -16,6 +16,8 @@ export const lineageLimits = {
   hintsMax: 64,
   /** Of those, holders of the last connections. */
   recentMax: 16,
+  /** Pids that are tried before all processes are listed. */
+  youngestMax: 64,
   /** Siblings of a holder that are asked whether they hold the same socket. */
   siblingsMax: 32,
   /** A search lets other work run after so long. */

@@ -31,9 +31,7 @@ async function load(): Promise<Native | undefined> {
   // AppImage that is /tmp, where everyone may put a package of that name.
   if (process.platform !== 'linux' || 'electron' in process.versions) return undefined;
   try {
-    // Not a literal: bundlers leave the name alone, and the native package stays where it is.
-    const name: string = 'koffi';
-    const { default: koffi } = (await import(name)) as typeof import('koffi');
+    const { default: koffi } = (await importByName('koffi')) as typeof import('koffi');
     // The program's own symbols: whichever C library Node was linked with.
     const library = koffi.load(null);
     const func = (definition: string): Call => library.func(definition) as Call;
@@ -48,6 +46,11 @@ async function load(): Promise<Native | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** Bundlers do not follow a name that is handed in: the package with its native code stays where it is. */
+function importByName(name: string): Promise<unknown> {
+  return import(name);
 }
 
 function native(calls: Calls): Native {

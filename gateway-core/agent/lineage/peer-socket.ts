@@ -40,9 +40,9 @@ function askKernel(native: Native, ends: Ends): { entry: SocketEntry | undefined
 
 async function searchTables(ends: Ends): Promise<PeerSocket | undefined> {
   for (let attempt = 1; ; attempt++) {
-    const tcp = await table('/proc/net/tcp');
+    const tcp = await tcpTable();
     // An IPv6 socket can reach an IPv4 listener by a mapped address: then its end stands in the other table.
-    const entry = peerInTables([tcp], ends) ?? peerInTables([tcp, await table('/proc/net/tcp6')], ends);
+    const entry = peerInTables([tcp], ends) ?? peerInTables([tcp, await tcp6Table()], ends);
     if (entry !== undefined || attempt === lineageLimits.attemptsMax) return peerOfEntry(entry);
     // The table is not read in one piece: a row can move past the reader.
     await sleep(lineageLimits.retryDelayMs);
@@ -55,7 +55,23 @@ export function peerOfEntry(entry: SocketEntry | undefined): PeerSocket | undefi
   return { uid: entry.uid, inode: entry.inode };
 }
 
-/** A kernel without IPv6 has no tcp6. */
-function table(path: string): Promise<string> {
-  return readFile(path, 'latin1').catch(() => '');
+/**
+ * One reading answers everyone who asked before it began: a table takes milliseconds to read, and a hundred
+ * connections at once would take a hundred descriptors. A kernel without IPv6 has no tcp6.
+ */
+function openTable(path: string): () => Promise<string> {
+  let current: Promise<unknown> = Promise.resolve();
+  let next: Promise<string> | undefined;
+  return () => {
+    next ??= current.then(() => {
+      next = undefined;
+      const reading = readFile(path, 'latin1').catch(() => '');
+      current = reading;
+      return reading;
+    });
+    return next;
+  };
 }
+
+const tcpTable = openTable('/proc/net/tcp');
+const tcp6Table = openTable('/proc/net/tcp6');

@@ -29,8 +29,8 @@ export interface Proc {
   environmentVariable(pid: number, name: string): string | undefined;
   /** In no order. Undefined where this kernel does not list children (CONFIG_PROC_CHILDREN). */
   children(pid: number): number[] | undefined;
-  /** Every process, the youngest first. */
-  pids(): number[];
+  /** Every process, the youngest first. Also some that are none. */
+  pids(): Iterable<number>;
   /** Descriptors by name; undefined if they may not be looked at, or the process is gone. */
   descriptors(pid: number): string[] | undefined;
   /** What a descriptor is, for example `socket:[4711]`. */
@@ -50,7 +50,7 @@ export function openProc(root = '/proc'): Proc {
     environmentVariable: (pid, name) =>
       variable(read(path(pid, 'environ'), lineageLimits.environmentBytesMax), name),
     children: (pid) => children(path(pid, 'task')),
-    pids: () => youngestFirst(numbers(list(root) ?? []), text('loadavg')),
+    pids: () => youngestFirst(text('loadavg'), () => numbers(list(root) ?? [])),
     descriptors: (pid) => list(path(pid, 'fd')),
     descriptor: (pid, name) => link(path(pid, 'fd', name)),
     bootId: () => {
@@ -177,9 +177,15 @@ function children(tasks: string): number[] | undefined {
   return found;
 }
 
-/** Pids are given out upwards and then begin anew, so the youngest are those below the last one that was given. */
-function youngestFirst(pids: number[], loadavg: string | undefined): number[] {
-  const last = Number(loadavg?.trim().split(' ')[4] ?? Number.MAX_SAFE_INTEGER);
+/**
+ * Pids are given out upwards and then begin anew, so the youngest are those below the last one that was given. A few of
+ * those are tried before thousands are listed.
+ */
+function* youngestFirst(loadavg: string | undefined, listed: () => number[]): Generator<number> {
+  const last = Number(loadavg?.trim().split(' ')[4] ?? 0);
+  const first = Math.max(0, last - lineageLimits.youngestMax);
+  for (let pid = last; pid > first; pid--) yield pid;
   const age = (pid: number): number => (pid <= last ? pid : pid - 2 ** 32);
-  return pids.sort((one, other) => age(other) - age(one));
+  const rest = listed().filter((pid) => pid <= first || pid > last);
+  yield* rest.sort((one, other) => age(other) - age(one));
 }

@@ -211,12 +211,13 @@ function maskUrl(word: string): string {
  */
 function maskInside(word: string, pieces = false): string {
   const names = pieces ? /(?<![\w.-])([\w.-]+)(?:=>|=|:)/g : /(?<![\w.-])([\w.-]+)(?:=>|=|:(?!:|\/\/))/g;
+  const query = word.search(/[?#]/);
   let result = '';
   let from = 0;
   for (let found = names.exec(word); found !== null; found = names.exec(word)) {
     const name = found[1] ?? '';
     if (names.lastIndex === word.length) break;
-    const inQuery = /[?#]/.test(word.slice(from, found.index)) || result.includes('?');
+    const inQuery = query !== -1 && query < found.index;
     if (!isSecretName(name) && !(inQuery && /^(?:key|code)$/i.test(name))) continue;
     result += `${word.slice(from, names.lastIndex)}${mask}`;
     // Only in a query is it known where a value ends.

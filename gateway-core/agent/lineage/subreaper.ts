@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
-import { type Channel, channel } from 'node:diagnostics_channel';
+import { channel } from 'node:diagnostics_channel';
+import { type EventEmitter, errorMonitor } from 'node:events';
 import { lineageLimits } from './limits.js';
 import { loadNative, type Native } from './native.js';
 import { openProc, type Proc, type Stat } from './proc.js';
@@ -27,11 +28,10 @@ export async function becomeSubreaper(): Promise<Subreaper> {
   const proc = openProc();
   if (proc.children(process.pid) === undefined)
     return { kind: 'unsupported', reason: 'this kernel does not list the children of a process' };
-  const reaper = new Reaper(proc, native);
-  if (!native.prctl(setChildSubreaper, 1)) {
-    reaper.stop();
+  nodes ??= new NodesChildren(childrenOf(proc));
+  if (!native.prctl(setChildSubreaper, 1))
     return { kind: 'unsupported', reason: 'the kernel refused prctl(PR_SET_CHILD_SUBREAPER)' };
-  }
+  const reaper = new Reaper(proc, native, nodes);
   return {
     kind: 'reaping',
     stop: () => {
@@ -41,62 +41,77 @@ export async function becomeSubreaper(): Promise<Subreaper> {
   };
 }
 
+function childrenOf(proc: Proc): Stat[] {
+  return (proc.children(process.pid) ?? []).flatMap((pid) => {
+    const stat = proc.stat(pid);
+    return stat?.parent === process.pid ? [stat] : [];
+  });
+}
+
 /** Two readings of the same process have the same key. */
 function keyOf({ pid, startTicks }: Stat): string {
   return `${pid} ${startTicks}`;
 }
 
+/** Which children Node has started, from before the first orphan on. */
+class NodesChildren {
+  /** Children from before there were orphans: nobody but this program can have started them. */
+  readonly #earlier: ReadonlySet<string>;
+  readonly #running = new Set<ChildProcess>();
+
+  constructor(earlier: readonly Stat[]) {
+    this.#earlier = new Set(earlier.map(keyOf));
+    channel('child_process').subscribe((message) => this.#add(message));
+  }
+
+  has(child: Stat): boolean {
+    return this.#earlier.has(keyOf(child)) || [...this.#running].some(({ pid }) => pid === child.pid);
+  }
+
+  /** Node tells of a child before it starts it, so a pid comes later or, where that fails, never. */
+  #add(message: unknown): void {
+    const child = (message as { process?: ChildProcess } | undefined)?.process;
+    if (child === undefined) return;
+    this.#running.add(child);
+    child.once('exit', () => this.#running.delete(child));
+    // Only watched: whether an error has a handler is the program's affair.
+    (child as EventEmitter).on(errorMonitor, () => {
+      if (child.pid === undefined) this.#running.delete(child);
+    });
+  }
+}
+
+/** One for the process, and for good: what it has not seen it cannot tell apart. */
+let nodes: NodesChildren | undefined;
+
 class Reaper {
   readonly #proc: Proc;
   readonly #native: Native;
-  /** Children from before there were orphans: nobody but this program can have started them. */
-  readonly #earlier: ReadonlySet<string>;
-  readonly #started = new Set<ChildProcess>();
-  readonly #channel: Channel = channel('child_process');
+  readonly #nodes: NodesChildren;
   readonly #timer: NodeJS.Timeout;
   /** Dead children, and how often each was seen to be. */
   #dead = new Map<string, number>();
 
-  constructor(proc: Proc, native: Native) {
+  constructor(proc: Proc, native: Native, own: NodesChildren) {
     this.#proc = proc;
     this.#native = native;
-    this.#earlier = new Set(this.#children().map(keyOf));
-    this.#channel.subscribe(this.#onChild);
+    this.#nodes = own;
     this.#timer = setInterval(() => this.#reap(), lineageLimits.pollMs).unref();
   }
 
   stop(): void {
-    this.#channel.unsubscribe(this.#onChild);
     clearInterval(this.#timer);
   }
 
-  readonly #onChild = (message: unknown): void => {
-    const child = (message as { process?: ChildProcess } | undefined)?.process;
-    if (child === undefined) return;
-    this.#started.add(child);
-    child.once('exit', () => this.#started.delete(child));
-    child.once('error', () => {
-      if (child.pid === undefined) this.#started.delete(child);
-    });
-  };
-
   /** INVARIANT: what Node started is never waited for here, however long Node leaves it. */
   #reap(): void {
-    const own = new Set([...this.#started].map(({ pid }) => pid));
     const dead = new Map<string, number>();
-    for (const stat of this.#children()) {
+    for (const stat of childrenOf(this.#proc)) {
+      if (stat.state !== 'Z' || stat.threads > 1 || this.#nodes.has(stat)) continue;
       const key = keyOf(stat);
-      if (stat.state !== 'Z' || stat.threads > 1 || own.has(stat.pid) || this.#earlier.has(key)) continue;
       const looks = (this.#dead.get(key) ?? 0) + 1;
       if (looks < looksMin || !this.#native.reap(stat.pid)) dead.set(key, looks);
     }
     this.#dead = dead;
-  }
-
-  #children(): Stat[] {
-    return (this.#proc.children(process.pid) ?? []).flatMap((pid) => {
-      const stat = this.#proc.stat(pid);
-      return stat?.parent === process.pid ? [stat] : [];
-    });
   }
 }

@@ -27,7 +27,7 @@ export type WatchTree = (rootPid: number, report: (event: TreeEvent) => void) =>
 export interface TreeWatches {
   readonly watch: WatchTree;
   /** All processes of all trees, youngest first: likely holders of the next connection. */
-  pids(): Iterable<number>;
+  readonly pids: () => Iterable<number>;
 }
 
 /**
@@ -115,7 +115,7 @@ class Tree {
 
 /** For kernels that list no children. */
 function childrenByParent(proc: Proc, parent: number): readonly number[] {
-  return proc.pids().filter((pid) => proc.stat(pid)?.parent === parent);
+  return [...proc.pids()].filter((pid) => proc.stat(pid)?.parent === parent);
 }
 
 /** Whether that very process is among `processes`, as it is for itself and for everything below it. */

@@ -39,7 +39,7 @@ export const run: Run = (context, input) =>
     });
     const child = gateway.as(held.answer.id, held.key);
     // Descendants that leave their parents come to this process, and stay in its tree.
-    becomeSubreaper();
+    await becomeSubreaper();
     const staying = stay(context, child, held);
     const directory = mkdtempSync(join(tmpdir(), 'throughline-run-'));
     const tunnels: Tunnel[] = [];

@@ -1,5 +1,5 @@
 import { IconActivity, IconHistory } from '@tabler/icons-react';
-import type { Feature } from '../../ui/workbench.js';
+import type { Feature, TabProps } from '../../ui/workbench.js';
 import { workbench } from '../../ui/workbench.js';
 import { useMe } from './me.js';
 import { revokeSession } from './revoke.js';
@@ -11,8 +11,11 @@ import { matches, wordsOf } from './words.js';
 
 const paletteEntriesMax = 20;
 
-function SessionsTab() {
-  return <SessionsTable me={useMe()} />;
+function SessionsTab({ tab, parameters }: TabProps) {
+  const { of, who } = parameters;
+  const leave = () => workbench().keepParameters(tab, {});
+  const name = typeof who === 'string' ? who : '';
+  return <SessionsTable me={useMe()} of={typeof of === 'string' ? { id: of, name, leave } : undefined} />;
 }
 
 /** Sessions: the list, one session's page with its replay, and revoking from the palette. */
@@ -56,5 +59,10 @@ export const sessions: Feature = {
         run: () => workbench().openTab('session', { id: session.id }),
         second: { title: 'Revoke', run: () => void revokeSession(session) },
       }));
+  },
+  /** Whoever does not act any more is known by what was done. */
+  openHop: ({ id, name }) => {
+    workbench().openTab('sessions', { of: id, who: name });
+    return true;
   },
 };

@@ -8,7 +8,7 @@ import { Line } from '../../ui/line.js';
 import { ShortId } from '../../ui/short-id.js';
 import { Skeleton } from '../../ui/skeleton.js';
 import { Lasting, Time } from '../../ui/time.js';
-import { type TabProps, workbench } from '../../ui/workbench.js';
+import { openHop, type TabProps, workbench } from '../../ui/workbench.js';
 import { Replay } from './replay.js';
 import { revokeSession } from './revoke.js';
 import style from './sessions.module.css';
@@ -101,7 +101,7 @@ function Header({ session }: { readonly session: Session }) {
     session;
   return (
     <header className={style['header']}>
-      <Line chain={chain} connection={connection} />
+      <Line chain={chain} connection={connection} onPick={openHop} />
       <div className={style['facts2']}>
         <Badge size="sm" variant="light" color={state === 'live' ? 'green' : 'gray'}>
           {state === 'live' ? 'live' : (causes[endCause ?? 'client'] ?? 'ended')}

@@ -1,5 +1,5 @@
 import { Button, SegmentedControl, Text, TextInput } from '@mantine/core';
-import { IconHandStop, IconHistory, IconSearch } from '@tabler/icons-react';
+import { IconHandStop, IconHistory, IconSearch, IconX } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { SessionView } from '../../../gateway-core/contract/api.js';
@@ -8,38 +8,58 @@ import { ErrorState } from '../../ui/error-state.js';
 import { Line } from '../../ui/line.js';
 import { Skeleton } from '../../ui/skeleton.js';
 import { Lasting, Time } from '../../ui/time.js';
+import { visibleText } from '../../ui/visible-text.js';
 import { workbench } from '../../ui/workbench.js';
 import { revokeSession } from './revoke.js';
 import style from './sessions.module.css';
 import { readSessions, useSessions } from './store.js';
 import { causes, matches, wordsOf } from './words.js';
 
+export interface Of {
+  readonly id: string;
+  readonly name: string;
+  readonly leave: () => void;
+}
+
 type Which = 'live' | 'mine' | 'all';
 const rowHeight = 34;
 
 /** Which sessions, filtered and newest first; live ones before those that ended. */
-export function useShownSessions(which: Which, text: string, me: string | undefined): readonly SessionView[] {
+export function useShownSessions(
+  which: Which,
+  text: string,
+  me: string | undefined,
+  of?: string,
+): readonly SessionView[] {
   const sessions = useSessions((state) => state.sessions);
   return useMemo(() => {
     const words = wordsOf(text);
     return [...sessions.values()]
       .filter((each) => which !== 'live' || each.state === 'live')
       .filter((each) => which !== 'mine' || each.principal === me)
+      .filter((each) => of === undefined || each.chain.some((hop) => hop.id === of))
       .filter((each) => matches(each, words))
       .sort(
         (a, b) =>
           Number(b.state === 'live') - Number(a.state === 'live') || b.startedAt.localeCompare(a.startedAt),
       );
-  }, [sessions, which, text, me]);
+  }, [sessions, which, text, me, of]);
 }
 
 /** All sessions that the person may see, as a table: the line first, because it is what is looked for. */
-export function SessionsTable({ me }: { readonly me: string | undefined }) {
+export function SessionsTable({
+  me,
+  of,
+}: {
+  readonly me: string | undefined;
+  /** Only sessions with this hop in their line. */
+  readonly of?: Of | undefined;
+}) {
   const state = useSessions((each) => each.state);
   const problem = useSessions((each) => each.problem);
   const [which, setWhich] = useState<Which>('live');
   const [text, setText] = useState('');
-  const shown = useShownSessions(which, text, me);
+  const shown = useShownSessions(which, text, me, of?.id);
   const [chosen, setChosen] = useState<string>();
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({
@@ -49,6 +69,11 @@ export function SessionsTable({ me }: { readonly me: string | undefined }) {
     overscan: 10,
   });
   useEffect(() => void readSessions(), []);
+  useEffect(() => {
+    if (of === undefined) return;
+    setWhich('all');
+    void readSessions();
+  }, [of?.id]);
 
   const at = shown.findIndex((each) => each.id === chosen);
   const choose = (index: number) => {
@@ -70,6 +95,17 @@ export function SessionsTable({ me }: { readonly me: string | undefined }) {
           value={text}
           onChange={(event) => setText(event.currentTarget.value)}
         />
+        {of !== undefined && (
+          <Button
+            size="compact-xs"
+            variant="light"
+            rightSection={<IconX size={13} />}
+            title="Show the sessions of everybody"
+            onClick={of.leave}
+          >
+            of {visibleText(of.name, 40)}
+          </Button>
+        )}
         <WhichSessions which={which} setWhich={setWhich} />
         <Text size="xs" c="dimmed" role="status" className={style['count']}>
           {shown.length.toLocaleString()} {shown.length === 1 ? 'session' : 'sessions'}
@@ -77,7 +113,9 @@ export function SessionsTable({ me }: { readonly me: string | undefined }) {
       </div>
       {problem !== undefined && <ErrorState compact error={problem} retry={() => void readSessions()} />}
       {state !== 'read' && problem === undefined && <Skeleton label="Reading sessions" />}
-      {state === 'read' && shown.length === 0 && <Nothing which={which} filtered={text.trim() !== ''} />}
+      {state === 'read' && shown.length === 0 && (
+        <Nothing which={which} filtered={text.trim() !== '' || of !== undefined} />
+      )}
       <div
         ref={scroller}
         className={style['scroller']}

@@ -10,11 +10,8 @@ async function rooms() {
   const base = await signedIn();
   const revoked = new Set<string>();
   const { delegations } = base.gateway.identity;
-  const place = (
-    presented = base.actor,
-    found: Lineage | undefined = undefined,
-    how: 'stream' | 'request' = 'stream',
-  ) => attribute(presented, found, { delegations, isRevoked: (node) => revoked.has(node) }, how).actor;
+  const place = (presented = base.actor, found?: Lineage, how: 'stream' | 'request' = 'stream') =>
+    attribute(presented, found, { delegations, isRevoked: (node) => revoked.has(node) }, how).actor;
   return { ...base, delegations, revoked, place };
 }
 

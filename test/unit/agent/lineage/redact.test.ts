@@ -151,7 +151,7 @@ const positions: readonly Position[] = [
     '-c',
     `ALTER ROLE alice PASSWORD '${secret.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`,
   ],
-  (secret) => ['tool', '-d', JSON.stringify({ user: 'alice', password: secret, then: 1 })],
+  (secret) => ['tool', '-d', JSON.stringify({ user: 'alice', password: secret, more: 1 })],
   (secret) => ['tool', '-d', JSON.stringify({ password: secret }, undefined, 2)],
 ];
 

@@ -13,7 +13,7 @@ async function reaping(): Promise<void> {
   if (became.kind !== 'reaping') throw new Error(became.reason);
   later(async () => {
     // What the clean-ups before this one have ended.
-    await until(() => !states().includes('Z'));
+    await until(() => states().length === 0);
     became.stop();
   });
 }
