@@ -23,6 +23,12 @@ function two(ms: number, large: number, largeName: string, small: number, smallN
   return rest === 0 ? `${count} ${largeName}` : `${count} ${largeName} ${rest} ${smallName}`;
 }
 
+/** The same without tenths: for what runs, tenths of a second that are never the same again are noise. */
+export function secondsText(ms: number): string {
+  const seconds = Math.floor(Math.max(0, ms) / secondMs);
+  return seconds < minuteMs / secondMs ? `${seconds} s` : durationText(seconds * secondMs);
+}
+
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const day = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric' });
 const weekday = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
@@ -57,8 +63,7 @@ export function Lasting({ from, to }: { readonly from: string; readonly to?: str
     return () => clearInterval(timer);
   }, [to]);
   const ms = (to === undefined ? now : Date.parse(to)) - Date.parse(from);
-  // Tenths of a second that are never the same again are noise while it runs.
-  return <span>{durationText(to === undefined ? Math.floor(ms / secondMs) * secondMs : ms)}</span>;
+  return <span>{to === undefined ? secondsText(ms) : durationText(ms)}</span>;
 }
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const;

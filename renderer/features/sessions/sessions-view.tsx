@@ -98,7 +98,7 @@ export function SessionsTable({
         {of !== undefined && (
           <Button
             size="compact-xs"
-            variant="light"
+            variant="default"
             rightSection={<IconX size={13} />}
             title="Show the sessions of everybody"
             onClick={of.leave}

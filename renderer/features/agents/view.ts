@@ -1,0 +1,60 @@
+import { create } from 'zustand';
+import { useAgents } from './store.js';
+import { groupKey, indexOf, pathOf, siblingsMax } from './tree.js';
+
+/** What both views of the tree share: the node that is looked at, and what is folded. */
+interface View {
+  readonly chosen: string | undefined;
+  readonly closed: ReadonlySet<string>;
+  readonly openGroups: ReadonlySet<string>;
+}
+
+export const useView = create<View>(() => ({
+  chosen: undefined,
+  closed: new Set(),
+  openGroups: new Set(),
+}));
+
+export const choose = (chosen: string | undefined): void => useView.setState({ chosen });
+
+export function setOpen(id: string, open: boolean): void {
+  useView.setState(({ closed }) => ({ closed: changed(closed, id, !open) }));
+}
+
+export function setGroupOpen(key: string, open: boolean): void {
+  useView.setState(({ openGroups }) => ({ openGroups: changed(openGroups, key, open) }));
+}
+
+function changed(set: ReadonlySet<string>, key: string, holds: boolean): ReadonlySet<string> {
+  const next = new Set(set);
+  if (holds) next.add(key);
+  else next.delete(key);
+  return next;
+}
+
+/** Chooses a node and unfolds whatever hides it. */
+export function reveal(id: string): void {
+  const { nodes } = useAgents.getState();
+  const path = pathOf(nodes, id);
+  useView.setState(({ closed, openGroups }) => ({
+    chosen: id,
+    closed: new Set([...closed].filter((each) => each === id || !path.some((node) => node.id === each))),
+    openGroups: new Set([
+      ...openGroups,
+      ...path.filter((node) => isGrouped(node.parent, groupKey(node))).map(groupKey),
+    ]),
+  }));
+}
+
+function isGrouped(parent: string | undefined, key: string): boolean {
+  const { children } = indexOf(useAgents.getState().nodes);
+  const siblings = children.get(parent ?? '') ?? [];
+  return siblings.filter((each) => groupKey(each) === key).length > siblingsMax;
+}
+
+/** Everything folded to the people, or everything unfolded but groups. */
+export function foldAll(fold: boolean): void {
+  const { nodes } = useAgents.getState();
+  const parents = [...indexOf(nodes).children.keys()];
+  useView.setState({ closed: new Set(fold ? parents : []), openGroups: new Set() });
+}
