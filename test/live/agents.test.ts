@@ -29,6 +29,8 @@ beforeAll(async () => {
   gateway = await startGateway(scope);
   engineer = await login(scope, gateway, 'engineer');
   outside = await engineer.tunnel('shop-db');
+  // The demo's database is made with its first use.
+  await psql(outside.env, 'select 1');
   directory = scope.directory();
   writeFileSync(join(directory, 'tree.sh'), tree, { mode: 0o755 });
 }, 120_000);
@@ -122,7 +124,7 @@ describe('a tree of agents', () => {
       ['dropped', psqlBelow('planner observed')],
     ]);
     expect(Object.fromEntries(found)).toEqual(Object.fromEntries(expected));
-  });
+  }, 90_000);
 
   it('is empty again when all have ended', async () => {
     await until('nobody acts', async () => ((await nodes()).length === 0 ? true : undefined));

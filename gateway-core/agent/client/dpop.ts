@@ -29,6 +29,8 @@ export interface DeviceKey {
    * `accessToken` adds `ath`, which every request with a ticket needs.
    */
   prove(request: { method: string; url: string; nonce?: string; accessToken?: string }): string;
+  /** A compact JWS (RFC 7515) over `claims`, the public key in its header. */
+  signToken(type: string, claims: unknown): string;
 }
 
 export function createDeviceJwk(): DeviceJwk {
@@ -44,6 +46,8 @@ export function deviceKey(jwk: DeviceJwk): DeviceKey {
     // RFC 7638 3.2: the required members in lexicographic order, without white space.
     thumbprint: sha256(JSON.stringify(publicJwk)),
     prove: (request) => prove(key, header, request),
+    signToken: (typ, claims) =>
+      signed(key, `${encode({ typ, alg: 'ES256', jwk: publicJwk })}.${encode(claims)}`),
   };
 }
 
@@ -57,7 +61,10 @@ function prove(key: KeyObject, header: string, request: Parameters<DeviceKey['pr
     ...(request.nonce === undefined ? {} : { nonce: request.nonce }),
     ...(request.accessToken === undefined ? {} : { ath: sha256(request.accessToken) }),
   });
-  const input = `${header}.${payload}`;
+  return signed(key, `${header}.${payload}`);
+}
+
+function signed(key: KeyObject, input: string): string {
   // RFC 7518 3.4: r and s side by side, not DER.
   const signature = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' });
   return `${input}.${signature.toString('base64url')}`;

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { z } from 'zod';
 import { paths } from '../../contract/api.js';
-import { type Lineage, lineageHeader } from '../../contract/delegation.js';
+import { type Lineage, lineageHeader, tokensHeader } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { header, isSuccess, parseAnswer, readLines, readProblem, readText } from './answers.js';
 import type { InheritedDelegation } from './delegated.js';
@@ -80,7 +80,26 @@ export async function openGateway(url: string, options: GatewayOptions = {}): Pr
     delegation === undefined
       ? createTickets(state, session, signIn.tokens)
       : fixed(`${delegation.id}.${delegation.handle}`);
-  return gatewayOf({ ...session, lineage: options.lineage }, trust, tickets, signIn.tokens);
+  return gatewayOf({ ...session, lineage: options.lineage, tokens: [] }, trust, tickets, signIn.tokens);
+}
+
+/** A delegation that is held by its own key, with the offline-minted hops that lead to it. */
+export interface HeldCredential {
+  readonly url: string;
+  readonly trust: Trust;
+  readonly principal: string;
+  readonly delegation: string;
+  readonly key: DeviceKey;
+  readonly tokens: readonly string[];
+  readonly lineage?: (() => Lineage | undefined) | undefined;
+}
+
+/** A gateway as a delegation, without any sign-in on this device. No request is made yet. */
+export function openHeld(held: HeldCredential): Gateway {
+  const origin = gatewayOrigin(held.url);
+  const { key, lineage, tokens, trust, principal } = held;
+  const speaker = { transport: createTransport(origin, trust), key, nonce: createNonce(), lineage, tokens };
+  return gatewayOf(speaker, trust, fixed(held.delegation), { principal });
 }
 
 /** A credential that nothing renews. */
@@ -97,6 +116,7 @@ function fixed(credential: string): Tickets {
 
 interface Speaker extends Session {
   readonly lineage: (() => Lineage | undefined) | undefined;
+  readonly tokens: readonly string[];
 }
 
 async function keptTrust(state: ClientState, origin: string): Promise<Trust> {
@@ -128,12 +148,7 @@ function gatewayOf(
     follow: (call, schema) => follow(origin, () => answer(call), schema),
     openStream: (connection, lineage) => openStream(session, tickets, connection, lineage),
     as: (delegation, key) =>
-      gatewayOf(
-        { transport: createTransport(origin, trust), key, nonce: createNonce(), lineage: session.lineage },
-        trust,
-        fixed(delegation),
-        { principal },
-      ),
+      openHeld({ url: origin, trust, principal, delegation, key, tokens: [], lineage: session.lineage }),
     close: () => session.transport.close(),
   };
 }
@@ -184,16 +199,25 @@ function sendCall(session: Speaker, tickets: Tickets, call: ApiCall): Promise<In
     session.transport.send({
       method: call.method,
       path,
-      headers: { accept: 'application/json', ...content, ...lineageOf(session.lineage?.()), ...headers },
+      headers: {
+        accept: 'application/json',
+        ...content,
+        ...placeOf(session, session.lineage?.()),
+        ...headers,
+      },
       ...(body === undefined ? {} : { body }),
     }),
   );
 }
 
-function lineageOf(lineage: Lineage | undefined): Record<string, string> {
-  return lineage === undefined
-    ? {}
-    : { [lineageHeader]: Buffer.from(JSON.stringify(lineage)).toString('base64url') };
+/** Which processes are behind a request, and the hops that the gateway may not have seen. */
+function placeOf({ tokens }: Speaker, lineage: Lineage | undefined): Record<string, string> {
+  return {
+    ...(lineage === undefined
+      ? {}
+      : { [lineageHeader]: Buffer.from(JSON.stringify(lineage)).toString('base64url') }),
+    ...(tokens.length === 0 ? {} : { [tokensHeader]: tokens.join(',') }),
+  };
 }
 
 async function openStream(
@@ -207,7 +231,7 @@ async function openStream(
   let stream: Duplex | undefined;
   const message = await withTicket(session, tickets, 'GET', path, async (headers) => {
     const upgraded = await session.transport.upgrade(path, {
-      ...lineageOf(lineage ?? session.lineage?.()),
+      ...placeOf(session, lineage ?? session.lineage?.()),
       ...headers,
     });
     if (upgraded.kind === 'stream') stream = upgraded.stream;

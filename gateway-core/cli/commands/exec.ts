@@ -44,6 +44,19 @@ export function environment(
   usable: Usable,
   tunnel: Pick<Tunnel, 'host' | 'port'>,
 ): Environment {
+  return {
+    ...withoutLibpq(env),
+    PGHOST: tunnel.host,
+    PGPORT: String(tunnel.port),
+    PGUSER: usable.user,
+    ...(usable.database === undefined ? {} : { PGDATABASE: usable.database }),
+    PGSSLMODE: 'disable',
+    PGGSSENCMODE: 'disable',
+  };
+}
+
+/** Without what libpq would follow before the place that it is given. */
+export function withoutLibpq(env: Environment): Environment {
   const {
     PGHOSTADDR: _address,
     PGSERVICE: _service,
@@ -54,15 +67,7 @@ export function environment(
     PGDATABASE: _database,
     ...kept
   } = env;
-  return {
-    ...kept,
-    PGHOST: tunnel.host,
-    PGPORT: String(tunnel.port),
-    PGUSER: usable.user,
-    ...(usable.database === undefined ? {} : { PGDATABASE: usable.database }),
-    PGSSLMODE: 'disable',
-    PGGSSENCMODE: 'disable',
-  };
+  return kept;
 }
 
 /** Runs a program in the foreground; its exit status, or 128 and its signal's number as shells have it. */

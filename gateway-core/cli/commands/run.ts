@@ -1,59 +1,44 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { api } from '../../agent/client/api.js';
-import {
-  delegationVariables,
-  type HeldDelegation,
-  holder,
-  mintDelegation,
-} from '../../agent/client/delegated.js';
-import type { Gateway } from '../../agent/client/gateway.js';
 import { becomeSubreaper, self } from '../../agent/lineage/index.js';
+import { startChild } from '../../agent/sdk/child.js';
 import { socketAttribution } from '../../agent/tunnel/behind.js';
-import { openTunnel, type Tunnel } from '../../agent/tunnel/tunnel.js';
 import { AgentLabel, DelegableAction, delegationLimits } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { ConnectionName } from '../../contract/ids.js';
-import type { Usable } from '../connection.js';
 import { type Context, type Input, type Run, withGateway } from '../context.js';
 import { failureOf, printFailure } from '../failure.js';
 import { parseDurationMs, parseWhole } from '../values.js';
-import { type Environment, environment, onlyRefusals, runProgram } from './exec.js';
-
-/** How long the last bytes of programs may take after the agent has ended. */
-const drainMs = 1000;
-/** Tunnels of one agent: more connections than this it opens by itself, with `throughline connect`. */
-const tunnelsMax = 64;
-/** How long the end of the delegation may take at a gateway that is away. */
-const finishTimeoutMs = 3000;
+import { onlyRefusals, runProgram, withoutLibpq } from './exec.js';
 
 export const run: Run = (context, input) =>
   withGateway(context, input, async (gateway, state) => {
     const [program, ...rest] = input.arguments;
     if (program === undefined) throw new Error('commander lets no required argument be missing');
+    const request = wanted(input);
     const evidence = self();
-    const held = await mintDelegation(gateway, {
-      ...wanted(input),
-      ...(evidence === undefined ? {} : { evidence }),
+    const child = await startChild({
+      parent: gateway,
+      request: { ...request, ...(evidence === undefined ? {} : { evidence }) },
+      attribute: await socketAttribution(state),
+      report: onlyRefusals(context),
+      onOver: (cause, reason) => sayOver(context, request.label, cause, reason),
     });
-    const child = gateway.as(held.answer.id, held.key);
-    // Descendants that leave their parents come to this process, and stay in its tree.
-    await becomeSubreaper();
-    const staying = stay(context, child, held);
-    const directory = mkdtempSync(join(tmpdir(), 'throughline-run-'));
-    const tunnels: Tunnel[] = [];
     try {
-      const places = await openAll(context, child, await socketAttribution(state), tunnels);
-      const env = agentEnvironment(context.env, held, gateway.url, places, directory);
+      // Descendants that leave their parents come to this process, and stay in its tree.
+      await becomeSubreaper();
+      const env = { ...withoutLibpq(context.env), ...(await child.environment()) };
       return await runProgram(program, rest, env);
     } finally {
-      await Promise.all(tunnels.map((tunnel) => tunnel.close(drainMs)));
-      await staying.finish();
-      child.close();
-      rmSync(directory, { recursive: true, force: true });
+      await child.end();
     }
   });
+
+function sayOver(context: Context, label: string, cause: string, reason: string | undefined): void {
+  const because = reason === undefined ? '' : `: ${reason}`;
+  const error = new ThroughlineError('denied', `the delegation of ${label} is over (${cause}${because})`, {
+    action: 'nothing below it reaches a connection any more',
+  });
+  printFailure(context.stderr, failureOf(error), context.json);
+}
 
 /** What the command line asks for. @throws ThroughlineError usage */
 function wanted(input: Input) {
@@ -109,118 +94,4 @@ function names<T>(
       },
     );
   });
-}
-
-/** Says to the gateway that the holder is there for as long as it is, and to the person when the delegation is over. */
-function stay(context: Context, gateway: Gateway, { answer }: HeldDelegation): { finish(): Promise<void> } {
-  let over = false;
-  let following: ReturnType<typeof holder.attach> | undefined;
-  const follow = async (): Promise<void> => {
-    while (!over) {
-      following = holder.attach(gateway, answer.id);
-      try {
-        for await (const item of following.items) {
-          if (item.kind !== 'ended') continue;
-          over = true;
-          const because = item.reason === undefined ? '' : `: ${item.reason}`;
-          printFailure(
-            context.stderr,
-            failureOf(
-              new ThroughlineError(
-                'denied',
-                `the delegation of ${answer.chain.at(-1)?.name ?? 'this agent'} is over (${item.cause}${because})`,
-                {
-                  action: 'nothing below it reaches a connection any more',
-                },
-              ),
-            ),
-            context.json,
-          );
-        }
-      } catch (error) {
-        if (error instanceof ThroughlineError && error.code === 'not-signed-in') return;
-      }
-      if (!over) await new Promise((resolve) => setTimeout(resolve, 500));
-    }
-  };
-  void follow();
-  const contacts = setInterval(() => {
-    holder.contact(gateway, answer.id).catch(() => undefined);
-  }, delegationLimits.contactMs);
-  return {
-    finish: async () => {
-      clearInterval(contacts);
-      const wasOver = over;
-      over = true;
-      following?.abort();
-      if (wasOver) return;
-      // Without it the gateway finds out by itself, a few seconds later.
-      await Promise.race([
-        holder.finish(gateway, answer.id).catch(() => undefined),
-        new Promise((resolve) => setTimeout(resolve, finishTimeoutMs).unref()),
-      ]);
-    },
-  };
-}
-
-interface Place {
-  readonly usable: Usable;
-  readonly tunnel: Tunnel;
-}
-
-/** A tunnel for each connection that the delegation reaches. */
-async function openAll(
-  context: Context,
-  gateway: Gateway,
-  attribute: Awaited<ReturnType<typeof socketAttribution>>,
-  tunnels: Tunnel[],
-): Promise<readonly Place[]> {
-  const reachable = (await api.connections(gateway)).filter(({ access }) => access === 'allowed');
-  const places: Place[] = [];
-  for (const detail of reachable.slice(0, tunnelsMax)) {
-    const tunnel = await openTunnel({
-      gateway,
-      connection: detail.name,
-      attribute,
-      report: onlyRefusals(context),
-    });
-    tunnels.push(tunnel);
-    places.push({
-      usable: { detail, user: detail.user ?? 'throughline', database: detail.database },
-      tunnel,
-    });
-  }
-  return places;
-}
-
-/**
- * What the agent and everything that it starts finds: libpq's variables for the only connection (or the first), a
- * service for each (`psql service=NAME`), and the handle with which `throughline run` nests. The handle is of use only
- * below this process and on this device.
- */
-function agentEnvironment(
-  env: Environment,
-  { answer }: HeldDelegation,
-  gateway: string,
-  places: readonly Place[],
-  directory: string,
-): Environment {
-  const [first] = places;
-  const services = join(directory, 'pg_service.conf');
-  writeFileSync(services, places.map(service).join('\n'), { mode: 0o600 });
-  return {
-    ...(first === undefined ? env : environment(env, first.usable, first.tunnel)),
-    PGSERVICEFILE: services,
-    [delegationVariables.id]: answer.id,
-    [delegationVariables.handle]: answer.handle,
-    [delegationVariables.gateway]: gateway,
-    THROUGHLINE_AGENT: answer.chain.at(-1)?.name,
-  };
-}
-
-/** PostgreSQL manual, 34.17. */
-function service({ usable: { detail, user, database }, tunnel }: Place): string {
-  const lines = [`[${detail.name}]`, `host=${tunnel.host}`, `port=${tunnel.port}`, `user=${user}`];
-  if (database !== undefined) lines.push(`dbname=${database}`);
-  return `${[...lines, 'sslmode=disable', 'gssencmode=disable'].join('\n')}\n`;
 }

@@ -1,0 +1,186 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConnectionDetail } from '../../contract/api.js';
+import {
+  type DelegationRequest,
+  type DelegationResponse,
+  delegationLimits,
+} from '../../contract/delegation.js';
+import { ThroughlineError } from '../../contract/errors.js';
+import { api } from '../client/api.js';
+import { delegationVariables, type HeldDelegation, holder, mintDelegation } from '../client/delegated.js';
+import type { DeviceKey } from '../client/dpop.js';
+import type { Gateway } from '../client/gateway.js';
+import { openTunnel, type Tunnel, type TunnelEvent, type TunnelOptions } from '../tunnel/tunnel.js';
+
+/** How long the last bytes of programs may take after the child has ended. */
+const drainMs = 1000;
+/** Tunnels of one child at once. */
+const tunnelsMax = 64;
+/** How long the end of a delegation may take at a gateway that is away. */
+const finishTimeoutMs = 3000;
+const againMs = 500;
+
+export interface ChildOptions {
+  /** Who mints: a person's sign-in, or a delegation. */
+  readonly parent: Gateway;
+  readonly request: Omit<DelegationRequest, 'key'>;
+  /** As socketAttribution gives it. */
+  readonly attribute?: TunnelOptions['attribute'];
+  readonly report?: (event: TunnelEvent) => void;
+  /** The delegation is over before `end` was called: revoked, expired, or what it hangs on has ended. */
+  readonly onOver?: (cause: string, reason: string | undefined) => void;
+}
+
+/** A place where a tool reaches one connection as the child. */
+export interface ChildPlace {
+  readonly detail: ConnectionDetail;
+  readonly tunnel: Pick<Tunnel, 'host' | 'port'>;
+  readonly user: string;
+  readonly database: string | undefined;
+}
+
+/** A child of whoever minted it: held by a key that only this process has, for as long as this process says so. */
+export interface Child {
+  readonly answer: DelegationResponse;
+  /** With it, children can be minted offline. */
+  readonly key: DeviceKey;
+  /** Speaks as the child. */
+  readonly gateway: Gateway;
+  /** A tunnel for each connection that the child reaches; opened with the first call. */
+  places(): Promise<readonly ChildPlace[]>;
+  /**
+   * What a program of the child finds in its environment: libpq's variables for its first connection, a service for
+   * each (`psql service=NAME`), and the handle with which `throughline run` nests.
+   */
+  environment(): Promise<Readonly<Record<string, string>>>;
+  /** Ends the delegation with everything below it. */
+  end(): Promise<void>;
+}
+
+/** Mints a child and stays with it. @throws ThroughlineError denied: wider than the parent; rate-limited */
+export async function startChild(options: ChildOptions): Promise<Child> {
+  const held = await mintDelegation(options.parent, options.request);
+  const gateway = options.parent.as(held.answer.id, held.key);
+  return new RunningChild(options, held, gateway);
+}
+
+class RunningChild implements Child {
+  readonly answer: DelegationResponse;
+  readonly key: DeviceKey;
+  readonly gateway: Gateway;
+  readonly #options: ChildOptions;
+  readonly #tunnels: Tunnel[] = [];
+  readonly #contacts: NodeJS.Timeout;
+  #following: ReturnType<typeof holder.attach> | undefined;
+  #places: Promise<readonly ChildPlace[]> | undefined;
+  #directory: string | undefined;
+  #over = false;
+
+  constructor(options: ChildOptions, { answer, key }: HeldDelegation, gateway: Gateway) {
+    this.#options = options;
+    this.answer = answer;
+    this.key = key;
+    this.gateway = gateway;
+    this.#contacts = setInterval(() => {
+      holder.contact(gateway, answer.id).catch(() => undefined);
+    }, delegationLimits.contactMs);
+    void this.#follow();
+  }
+
+  places(): Promise<readonly ChildPlace[]> {
+    this.#places ??= this.#open();
+    return this.#places;
+  }
+
+  async environment(): Promise<Readonly<Record<string, string>>> {
+    const places = await this.places();
+    this.#directory ??= mkdtempSync(join(tmpdir(), 'throughline-run-'));
+    const services = join(this.#directory, 'pg_service.conf');
+    writeFileSync(services, places.map(serviceOf).join('\n'), { mode: 0o600 });
+    const { id, handle, chain } = this.answer;
+    return {
+      ...(places[0] === undefined ? {} : libpqVariables(places[0])),
+      PGSERVICEFILE: services,
+      [delegationVariables.id]: id,
+      ...(handle === undefined ? {} : { [delegationVariables.handle]: handle }),
+      [delegationVariables.gateway]: this.gateway.url,
+      THROUGHLINE_AGENT: chain.at(-1)?.name ?? '',
+    };
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#tunnels.map((tunnel) => tunnel.close(drainMs)));
+    clearInterval(this.#contacts);
+    const wasOver = this.#over;
+    this.#over = true;
+    this.#following?.abort();
+    // Without it the gateway finds out by itself, a few seconds later.
+    if (!wasOver) {
+      const late = sleep(finishTimeoutMs, undefined, { ref: false });
+      await Promise.race([holder.finish(this.gateway, this.answer.id).catch(() => undefined), late]);
+    }
+    this.gateway.close();
+    if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async #open(): Promise<readonly ChildPlace[]> {
+    const reachable = (await api.connections(this.gateway)).filter(({ access }) => access === 'allowed');
+    const places: ChildPlace[] = [];
+    for (const detail of reachable.slice(0, tunnelsMax)) {
+      const { attribute, report } = this.#options;
+      const tunnel = await openTunnel({
+        gateway: this.gateway,
+        connection: detail.name,
+        ...(attribute === undefined ? {} : { attribute }),
+        ...(report === undefined ? {} : { report }),
+      });
+      this.#tunnels.push(tunnel);
+      places.push({ detail, tunnel, user: detail.user ?? 'throughline', database: detail.database });
+    }
+    return places;
+  }
+
+  /** Says that the holder is there for as long as it is, and hears when the delegation is over. */
+  async #follow(): Promise<void> {
+    while (!this.#over) {
+      this.#following = holder.attach(this.gateway, this.answer.id);
+      try {
+        for await (const item of this.#following.items) {
+          if (item.kind === 'ended') this.#ended(item.cause, item.reason);
+        }
+      } catch (error) {
+        if (error instanceof ThroughlineError && error.code === 'not-signed-in')
+          this.#ended('it has ended at the gateway', undefined);
+      }
+      if (!this.#over) await sleep(againMs);
+    }
+  }
+
+  #ended(cause: string, reason: string | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#options.onOver?.(cause, reason);
+  }
+}
+
+/** PostgreSQL manual, 34.15. The loopback hop has no TLS; the rest of the way has. */
+function libpqVariables({ tunnel, user, database }: ChildPlace): Record<string, string> {
+  return {
+    PGHOST: tunnel.host,
+    PGPORT: String(tunnel.port),
+    PGUSER: user,
+    ...(database === undefined ? {} : { PGDATABASE: database }),
+    PGSSLMODE: 'disable',
+    PGGSSENCMODE: 'disable',
+  };
+}
+
+/** PostgreSQL manual, 34.17. */
+function serviceOf({ detail, tunnel, user, database }: ChildPlace): string {
+  const lines = [`[${detail.name}]`, `host=${tunnel.host}`, `port=${tunnel.port}`, `user=${user}`];
+  if (database !== undefined) lines.push(`dbname=${database}`);
+  return `${[...lines, 'sslmode=disable', 'gssencmode=disable'].join('\n')}\n`;
+}
