@@ -76,6 +76,11 @@ export const specs: readonly CommandSpec[] = [
       { flags: '--gateway URL', summary: 'default: the last one, else https://127.0.0.1:7443' },
       { flags: '--device', summary: 'show a code to confirm on another device' },
       {
+        flags: '--jwt FILE|-',
+        summary: 'sign in as a workload, with the OIDC token of its platform',
+        completes: 'files',
+      },
+      {
         flags: '--demo-user NAME',
         summary: 'sign in to a demo gateway on this machine without a browser',
         completes: ['contractor', 'engineer', 'approver', 'admin', 'auditor'],

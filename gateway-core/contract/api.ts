@@ -55,6 +55,8 @@ export const upgradeProtocol = 'throughline/1';
 /** The one public client of the authorization server: CLI, desktop. */
 export const clientId = 'throughline';
 export const demoGrant = 'urn:throughline:grant:demo';
+/** RFC 8693. */
+export const workloadGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 
 export const GatewayInfo = z.object({

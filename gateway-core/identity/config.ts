@@ -48,6 +48,41 @@ export const ProviderConfig = z
   });
 export type ProviderConfig = z.infer<typeof ProviderConfig>;
 
+/**
+ * A platform whose OIDC tokens sign workloads in, without any stored secret (RFC 8693): CI systems, clusters, clouds.
+ * Whoever can get a token with this audience from this issuer, and meets `require`, is `name/<principalClaim>`.
+ */
+export const WorkloadIssuer = z
+  .object({
+    name: ProviderName,
+    /** Exactly as in the tokens' `iss`. */
+    issuer: z.string().max(1024),
+    audience: z.string().min(1).max(512),
+    principalClaim: ClaimPath.default('sub'),
+    groupsClaim: ClaimPath.default('groups'),
+    /** Groups of everybody from here, besides those of the claim. */
+    groups: z.array(z.string().min(1).max(256)).max(100).default([]),
+    /** Claims that a token must have, each with one of these values: `{repository: org/app, ref: [main, release]}`. */
+    require: z
+      .record(ClaimPath, z.union([z.string().min(1), z.array(z.string().min(1)).min(1).max(100)]))
+      .default({}),
+    /** Where the issuer's metadata are not to be asked. */
+    jwksUri: z.url().max(1024).optional(),
+    /** How long such a sign-in lasts: `30m`, `12h`. */
+    ttl: z
+      .string()
+      .regex(/^[1-9]\d{0,3}[mh]$/, 'minutes or hours: 30m, 12h')
+      .default('1h')
+      .transform((text) => Number(text.slice(0, -1)) * (text.endsWith('h') ? 3600_000 : 60_000)),
+    allowInsecureLoopback: z.boolean().default(false),
+  })
+  .strict()
+  .superRefine((issuer, context) => {
+    const problem = issuerProblem(issuer.issuer, issuer.allowInsecureLoopback);
+    if (problem !== undefined) context.addIssue({ code: 'custom', path: ['issuer'], message: problem });
+  });
+export type WorkloadIssuer = z.infer<typeof WorkloadIssuer>;
+
 /** A provider with its secret resolved. */
 export type ProviderSettings = Omit<ProviderConfig, 'clientSecret'> & { readonly clientSecret: string };
 
@@ -55,6 +90,7 @@ export type ProviderSettings = Omit<ProviderConfig, 'clientSecret'> & { readonly
 export const IdentityConfig = z
   .object({
     providers: z.array(ProviderConfig).max(identityLimits.providersMax).default([]),
+    workloadIssuers: z.array(WorkloadIssuer).max(identityLimits.workloadIssuersMax).default([]),
     /**
      * Whoever the provider vouches for with exactly this claim gets the group `admin`. `email` counts only when
      * it is verified. With several providers, `provider` says whose word is meant.
@@ -67,7 +103,9 @@ export const IdentityConfig = z
   .strict()
   .superRefine((config, context) => {
     const names = config.providers.map((provider) => provider.name);
-    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    // Its name is the first half of every principal: one for each who vouches.
+    const all = [...names, ...config.workloadIssuers.map((issuer) => issuer.name)];
+    const twice = all.find((name, index) => all.indexOf(name) !== index);
     if (twice !== undefined)
       context.addIssue({ code: 'custom', path: ['providers'], message: `two providers are named ${twice}` });
     const admin = config.bootstrapAdmin;

@@ -7,6 +7,7 @@ import type { Cookies } from './http.js';
 import type { Logins } from './logins.js';
 import type { Provider } from './providers.js';
 import type { RecordEvent, SignIns } from './sign-ins.js';
+import type { Workloads } from './workloads.js';
 
 /** Sign-in without a browser on a demo gateway. */
 export interface DemoSignIn {
@@ -38,4 +39,5 @@ export interface IdentityContext {
   readonly devices: DeviceGrants;
   readonly logins: Logins;
   readonly signIns: SignIns;
+  readonly workloads: Workloads;
 }

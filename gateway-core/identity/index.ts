@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import { demoGrant, deviceGrant, paths } from '../contract/api.js';
+import { demoGrant, deviceGrant, paths, workloadGrant } from '../contract/api.js';
 import { ThroughlineError } from '../contract/errors.js';
 import type { StateSchema } from '../store/schema.js';
 import { type Authenticate, createAuthenticate } from './authenticate.js';
@@ -20,6 +20,7 @@ import { errorPage } from './pages.js';
 import { createProvider, type Provider } from './providers.js';
 import { createSignIns, type RecordEvent, type SignIns } from './sign-ins.js';
 import { createToken } from './token.js';
+import { createWorkloads } from './workloads.js';
 
 export { challengeOf } from './authenticate.js';
 export type { Clock } from './bounded.js';
@@ -112,6 +113,7 @@ export function createIdentity(options: {
     devices: new DeviceGrants(clock),
     logins: createLogins({ clock, cookies, providers, admin }),
     signIns,
+    workloads: createWorkloads(config.workloadIssuers, clock),
   };
 
   /** A delegation's handle at a native listener: nobody there can tell which process holds it. */
@@ -212,7 +214,7 @@ function createRoutes(context: IdentityContext): IdentityRoutes {
 }
 
 /** RFC 8414. */
-function metadataOf({ origin, demo }: IdentityContext) {
+function metadataOf({ origin, demo, workloads }: IdentityContext) {
   return {
     issuer: origin,
     authorization_endpoint: `${origin}${paths.authorize}`,
@@ -225,6 +227,7 @@ function metadataOf({ origin, demo }: IdentityContext) {
       'authorization_code',
       'refresh_token',
       deviceGrant,
+      ...(workloads.any ? [workloadGrant] : []),
       ...(demo === undefined ? [] : [demoGrant]),
     ],
     code_challenge_methods_supported: ['S256'],

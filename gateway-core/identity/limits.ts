@@ -49,6 +49,13 @@ export const identityLimits = {
   groupBytesMax: 256,
   displayNameCharactersMax: 128,
   peopleMax: 100_000,
+  /** Of a platform's token, and how old one may be. */
+  workloadTokenBytesMax: 12 * 1024,
+  workloadTokenLifeMsMax: 24 * 3600_000,
+  workloadTokensMax: 100_000,
+  workloadIssuersMax: 50,
+  /** For a key that is not known, an issuer is asked again at most so often. */
+  workloadKeysAgainMs: 60_000,
   purgeIntervalMs: 10 * 60_000,
 } as const;
 

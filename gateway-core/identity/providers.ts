@@ -144,8 +144,10 @@ function isAllowed(url: URL, allowInsecureLoopback: boolean): boolean {
   return allowInsecureLoopback && url.protocol === 'http:' && isLoopbackHost(url.hostname);
 }
 
+export type BoundedFetch = oidc.CustomFetch;
+
 /** `fetch` that leaves https only for loopback and reads a bounded body; openid-client follows no redirect. */
-function boundedFetch(allowInsecureLoopback: boolean): oidc.CustomFetch {
+export function boundedFetch(allowInsecureLoopback: boolean): oidc.CustomFetch {
   return async (target, options) => {
     if (!isAllowed(new URL(target), allowInsecureLoopback))
       throw new ThroughlineError('invalid-config', 'the provider names an address that is not https');

@@ -22,7 +22,8 @@ export interface Tokens {
   readonly principal: string;
   readonly ticket: string;
   readonly ticketExpiresAtMs: number;
-  readonly refreshToken: string;
+  /** Absent: the sign-in is made anew instead, by a token of the platform. */
+  readonly refreshToken?: string;
 }
 
 export type RefreshResult =
@@ -45,7 +46,12 @@ export type EndedListener = (signIn: string, cause: string) => void;
 
 export interface SignIns {
   /** Recorded first, then stored: a sign-in that nobody will find in the log never works. Throws `not-recordable`. */
-  readonly begin: (person: Person, method: SignInMethod, deviceKey: string) => Promise<Tokens>;
+  readonly begin: (
+    person: Person,
+    method: SignInMethod,
+    deviceKey: string,
+    ttlMs?: number,
+  ) => Promise<Tokens>;
   /** Rotates. A refresh token that was used before, or that comes with another device's key, ends the sign-in. */
   readonly refresh: (refreshToken: string, deviceKey: string) => Promise<RefreshResult>;
   /**
@@ -204,7 +210,7 @@ export function createSignIns(options: {
       return () => listeners.delete(listener);
     },
 
-    async begin(person, method, deviceKey) {
+    async begin(person, method, deviceKey, ttlMs = limits.signInTtlMs) {
       const now = clock();
       const signIn = SignInId.parse(`sgn_${ulid(now)}`);
       const { principal, displayName, groups } = person;
@@ -216,8 +222,8 @@ export function createSignIns(options: {
         signIn,
         deviceKey,
       });
-      const refreshToken = newRefreshToken(signIn);
-      const expiresAtMs = now + limits.signInTtlMs;
+      const refreshToken = method === 'workload' ? undefined : newRefreshToken(signIn);
+      const expiresAtMs = now + Math.min(ttlMs, limits.signInTtlMs);
       const tokens = await state.transaction().execute(async (database) => {
         await database
           .insertInto('sign_ins')
@@ -228,7 +234,7 @@ export function createSignIns(options: {
             groups: JSON.stringify(groups),
             method,
             device_key: deviceKey,
-            refresh_hash: sha256Hex(refreshToken),
+            refresh_hash: refreshToken === undefined ? null : sha256Hex(refreshToken),
             refresh_hash_before: null,
             created_at_ms: now,
             expires_at_ms: expiresAtMs,
@@ -239,7 +245,7 @@ export function createSignIns(options: {
           .execute();
         return addTicket(database, signIn, expiresAtMs);
       });
-      return { signIn, principal, refreshToken, ...tokens };
+      return { signIn, principal, ...(refreshToken === undefined ? {} : { refreshToken }), ...tokens };
     },
 
     async refresh(refreshToken, deviceKey) {

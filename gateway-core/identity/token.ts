@@ -1,4 +1,4 @@
-import { clientId, demoGrant, deviceGrant, type TokenResponse } from '../contract/api.js';
+import { clientId, demoGrant, deviceGrant, type TokenResponse, workloadGrant } from '../contract/api.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { isLoopbackAddress, TokenBuckets } from './bounded.js';
 import { personOf } from './claims.js';
@@ -27,6 +27,11 @@ interface Refusal extends OAuthFailure {
 }
 
 type Outcome = Tokens | OAuthFailure | Refusal;
+
+const workloadTokenTypes: readonly string[] = [
+  'urn:ietf:params:oauth:token-type:jwt',
+  'urn:ietf:params:oauth:token-type:id_token',
+];
 
 const invalidRequest = (description: string): OAuthFailure => ({
   error: 'invalid_request',
@@ -64,7 +69,7 @@ export function createToken(context: IdentityContext): Readonly<Record<'token' |
       access_token: outcome.ticket,
       token_type: 'DPoP',
       expires_in: Math.max(0, Math.floor((outcome.ticketExpiresAtMs - clock()) / 1000)),
-      refresh_token: outcome.refreshToken,
+      ...(outcome.refreshToken === undefined ? {} : { refresh_token: outcome.refreshToken }),
       principal: outcome.principal,
     };
     return json(answer, headers);
@@ -100,6 +105,8 @@ export function createToken(context: IdentityContext): Readonly<Record<'token' |
         return byDeviceCode(fields, key);
       case demoGrant:
         return byDemoSecret(fields, key, request, info);
+      case workloadGrant:
+        return byWorkloadToken(fields, key);
       case undefined:
         return invalidRequest('grant_type is missing');
       default:
@@ -218,6 +225,18 @@ export function createToken(context: IdentityContext): Readonly<Record<'token' |
       return refusal(`demo_user must be one of ${Object.keys(demo.accounts).join(', ')}`);
     const result = personOf(claims, demoRules, admin);
     return result.ok ? signIns.begin(result.person, 'demo', key) : refusal(result.reason);
+  }
+
+  /** RFC 8693 2.1: a platform's token for a ticket of ours. It can be shown again, so nothing is handed out to renew with. */
+  async function byWorkloadToken(fields: Fields, key: string): Promise<Outcome> {
+    const token = fields.get('subject_token');
+    if (token === undefined) return invalidRequest('subject_token is missing');
+    const type = fields.get('subject_token_type');
+    if (type !== undefined && !workloadTokenTypes.includes(type))
+      return invalidRequest('subject_token_type must be that of a JWT or an ID token');
+    const result = await context.workloads.verify(token, key);
+    if (!result.ok) return refusal(result.reason);
+    return signIns.begin(result.person, 'workload', key, result.ttlMs);
   }
 
   /** Whoever holds a token of a sign-in may end it; a token that is unknown changes nothing and is no error. */

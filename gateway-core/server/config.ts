@@ -32,6 +32,7 @@ export const GatewayConfig = z
       .default({}),
     identityProviders: IdentityConfig.shape.providers,
     bootstrapAdmin: IdentityConfig.shape.bootstrapAdmin,
+    workloadIssuers: IdentityConfig.shape.workloadIssuers,
     /** What `{env: NAME}` and `{file: PATH}` in credentials may name. Nothing by default. */
     references: z
       .object({ env: z.array(z.string()).default([]), files: z.array(z.string()).default([]) })

@@ -434,6 +434,7 @@ async function identitySettings(config: GatewayConfig, secrets: SecretsPort) {
   const parsed = IdentityConfig.parse({
     providers: config.identityProviders,
     bootstrapAdmin: config.bootstrapAdmin,
+    workloadIssuers: config.workloadIssuers,
   });
   const providers = [];
   for (const provider of parsed.providers) {

@@ -35,7 +35,9 @@ export type SignInMethod =
   /** `show` gets the pending sign-in, prints its address and opens a browser. */
   | { readonly kind: 'browser'; readonly show: (pending: BrowserSignIn) => void }
   | { readonly kind: 'device'; readonly show: (pending: DeviceAuthorizationResponse) => void }
-  | { readonly kind: 'demo'; readonly user: string; readonly secretFile: string };
+  | { readonly kind: 'demo'; readonly user: string; readonly secretFile: string }
+  /** A platform's OIDC token. */
+  | { readonly kind: 'workload'; readonly token: string };
 
 /** How the gateway's certificate becomes trusted. Nothing is trusted silently. */
 export interface TrustSources {
@@ -152,6 +154,8 @@ async function obtain(
       return byBrowser(method, await startBrowserSignIn(gateway, info.issuer, keyThumbprint), keep);
     case 'device':
       return byDeviceCode(method, client, keep);
+    case 'workload':
+      return (await keep({ kind: 'workload', token: method.token })).principal;
     case 'demo':
       return (await keep(await demoGrantOf(method, gateway, info))).principal;
   }

@@ -9,6 +9,7 @@ import {
   GatewayInfo,
   paths,
   TokenResponse,
+  workloadGrant,
 } from '../../contract/api.js';
 import { type ErrorCode, errorCodes, fromProblem, Problem, ThroughlineError } from '../../contract/errors.js';
 import { header, isSuccess, parseAnswer, parseJson, readProblem, readText, signInAction } from './answers.js';
@@ -22,6 +23,7 @@ export type Grant =
   | { readonly kind: 'code'; readonly code: string; readonly redirectUri: string; readonly verifier: string }
   | { readonly kind: 'device'; readonly deviceCode: string }
   | { readonly kind: 'demo'; readonly user: string; readonly secret: string }
+  | { readonly kind: 'workload'; readonly token: string }
   | { readonly kind: 'refresh'; readonly refreshToken: string };
 
 /** RFC 6749 5.2; a gateway of ours adds its own stable code and what to do. */
@@ -121,6 +123,12 @@ function fields(grant: Grant): Record<string, string> {
       return { grant_type: deviceGrant, device_code: grant.deviceCode };
     case 'demo':
       return { grant_type: demoGrant, demo_user: grant.user, demo_secret: grant.secret };
+    case 'workload':
+      return {
+        grant_type: workloadGrant,
+        subject_token: grant.token,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+      };
     case 'refresh':
       return { grant_type: 'refresh_token', refresh_token: grant.refreshToken };
   }

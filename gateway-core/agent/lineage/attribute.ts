@@ -72,6 +72,7 @@ export function openAttribution(options: AttributeOptions): Attribute {
         return { kind: 'attributed', bootId, uid: peer.uid, ...found };
       }
       last = found.reason;
+      if (process.env['TLDEBUG']) console.log('FAILED', attempt, JSON.stringify(found), JSON.stringify(peer));
       if (found.final) break;
     }
     return unattributed(last);
@@ -93,21 +94,26 @@ interface Failed {
   readonly final: boolean;
 }
 
+const failures: Readonly<Record<'ambiguous' | 'nobody' | 'gone' | 'changed' | 'too-deep', Failed>> = {
+  ambiguous: { reason: 'ambiguous', final: true },
+  nobody: { reason: 'unreadable', final: false },
+  gone: { reason: 'gone', final: false },
+  changed: { reason: 'ambiguous', final: false },
+  'too-deep': { reason: 'ambiguous', final: true },
+};
+
 async function attributeTo(proc: Proc, search: HolderSearch, peer: PeerSocket): Promise<Attributed | Failed> {
   const found = await search.find(peer.inode);
-  if (found.kind === 'ambiguous') return { reason: 'ambiguous', final: true };
-  if (found.kind === 'nobody') return { reason: 'unreadable', final: false };
+  if (found.kind !== 'held') return failures[found.kind];
   const ancestry = ancestorsOf(proc, found.by.pid);
-  if (ancestry.kind === 'too-deep') return { reason: 'ambiguous', final: true };
-  if (ancestry.kind !== 'chain')
-    return { reason: ancestry.kind === 'gone' ? 'gone' : 'ambiguous', final: false };
+  if (ancestry.kind !== 'chain') return failures[ancestry.kind];
   const { chain } = ancestry;
   const processes = chain.map((stat) => factsOf(proc, stat));
   // The facts were read between two readings of who is who, so they are those processes' facts.
-  if (!isChainUnchanged(proc, chain)) return { reason: 'ambiguous', final: false };
+  if (!isChainUnchanged(proc, chain)) return failures.changed;
   const startTicks = chain[0]?.startTicks ?? '';
   const stillHolds = (): boolean => holds(proc, found.by, startTicks, peer.inode);
-  return stillHolds() ? { processes, stillHolds } : { reason: 'gone', final: false };
+  return stillHolds() ? { processes, stillHolds } : failures.gone;
 }
 
 /** INVARIANT: the start time is read after the descriptor: whoever had the pid then has it still. */

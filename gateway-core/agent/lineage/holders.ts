@@ -1,5 +1,5 @@
 import { setImmediate as letOthersRun } from 'node:timers/promises';
-import { ancestorsOf } from './ancestors.js';
+import { type Ancestry, ancestorsOf } from './ancestors.js';
 import { lineageLimits } from './limits.js';
 import type { Proc } from './proc.js';
 
@@ -13,7 +13,11 @@ export type Found =
   | { readonly kind: 'held'; readonly by: Holding }
   /** Processes of which none is an ancestor of the others. */
   | { readonly kind: 'ambiguous' }
-  | { readonly kind: 'nobody' };
+  | { readonly kind: 'nobody' }
+  /** Why its ancestors, and so whether one of them holds it, cannot be told. */
+  | { readonly kind: UnknownAncestry };
+
+type UnknownAncestry = Exclude<Ancestry['kind'], 'chain'>;
 
 export interface HolderSearch {
   /** The process that holds the socket `inode`; of several, the ancestor of the others. */
@@ -54,7 +58,7 @@ function firstOf(proc: Proc, pids: Iterable<number>, inode: string): Holding | u
  */
 function eldest(proc: Proc, hit: Holding, inode: string): Found {
   const ancestry = ancestorsOf(proc, hit.pid);
-  if (ancestry.kind !== 'chain') return { kind: 'nobody' };
+  if (ancestry.kind !== 'chain') return ancestry;
   let by = hit;
   let parent = ancestry.chain[0]?.parent ?? 0;
   for (const ancestor of ancestry.chain.slice(1)) {
@@ -65,6 +69,22 @@ function eldest(proc: Proc, hit: Holding, inode: string): Found {
   const siblings = (proc.children(parent) ?? []).filter((pid) => pid !== by.pid);
   const asked = siblings.slice(-lineageLimits.siblingsMax);
   const shared = asked.some((pid) => holding(proc, pid, inode) !== undefined);
+  if (shared && process.env['TLDEBUG'])
+    console.log(
+      'SHARED',
+      JSON.stringify({
+        hit,
+        by,
+        parent,
+        inode,
+        chain: ancestry.chain,
+        who: asked
+          .filter((pid) => holding(proc, pid, inode))
+          .map((pid) => [proc.stat(pid), proc.commandLine(pid).words, holding(proc, pid, inode)]),
+        byNow: holding(proc, by.pid, inode),
+        cmd: proc.commandLine(by.pid).words,
+      }),
+    );
   return shared ? { kind: 'ambiguous' } : { kind: 'held', by };
 }
 

@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { openInBrowser } from '../../agent/client/browser.js';
 import { type LoginOptions, login, type SignInMethod } from '../../agent/client/login.js';
@@ -51,7 +52,37 @@ async function methodOf(
   if (user !== undefined) {
     return { kind: 'demo', user, secretFile: secretFile ?? (await notedSecret(state, gateway)) };
   }
+  const jwt = input.text('jwt');
+  if (jwt !== undefined && input.flag('device')) {
+    throw new ThroughlineError('usage', '--jwt and --device exclude each other');
+  }
+  if (jwt !== undefined) return { kind: 'workload', token: await tokenFrom(context, jwt) };
   return input.flag('device') ? deviceMethod(context) : browserMethod(context);
+}
+
+const tokenBytesMax = 12 * 1024;
+
+/** A platform's token, from a file or from stdin: in an argument every process of the machine could read it. */
+async function tokenFrom(context: Context, source: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    const stream = source === '-' ? context.stdin : createReadStream(source);
+    for await (const chunk of stream) {
+      const bytes = Buffer.from(chunk as Uint8Array | string);
+      length += bytes.length;
+      if (length > tokenBytesMax) throw new Error('too long');
+      chunks.push(bytes);
+    }
+  } catch (cause) {
+    throw new ThroughlineError('usage', 'the token of --jwt cannot be read', {
+      action: 'give the path of a file with one JWT of at most 12 KiB, or - for stdin',
+      cause,
+    });
+  }
+  const token = Buffer.concat(chunks).toString('utf8').trim();
+  if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return token;
+  throw new ThroughlineError('usage', 'what --jwt names is no JWT');
 }
 
 async function notedSecret(state: ClientState, gateway: string): Promise<string> {

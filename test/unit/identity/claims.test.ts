@@ -154,7 +154,7 @@ describe('the config', () => {
     const state = await memoryState();
     const create = (issuerUrl: string, secret?: string) => () =>
       createIdentity({
-        config: { providers: [] },
+        config: { providers: [], workloadIssuers: [] },
         state,
         clock: Date.now,
         issuerUrl,
