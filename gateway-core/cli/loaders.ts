@@ -21,6 +21,7 @@ export const loaders: Readonly<Record<string, Load>> = {
   'revoke principal': async () => (await import('./commands/revoke.js')).revokePrincipal,
   run: () => import('./commands/run.js'),
   agents: () => import('./commands/agents.js'),
+  'agents show': () => import('./commands/agent-show.js'),
   replay: () => import('./commands/replay.js'),
   search: () => import('./commands/search.js'),
   'log verify': () => import('./commands/log-verify.js'),

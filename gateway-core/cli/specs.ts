@@ -183,6 +183,21 @@ export const specs: readonly CommandSpec[] = [
     examples: ['throughline agents', 'throughline agents --watch --json'],
   },
   {
+    name: 'agents show',
+    summary: 'everything that was done below an agent, a program or a person, as one timeline',
+    arguments: [
+      { name: 'ID', summary: 'a node of `throughline agents`, also one that has ended', completes: 'agents' },
+    ],
+    options: [
+      { flags: '--ocsf', summary: 'one OCSF event a line (Datastore Activity, with its delegation)' },
+      ...client,
+    ],
+    examples: [
+      'throughline agents show dlg_01J9ZQ4T3V8M6K2N5P7R9S1W0X',
+      'throughline agents show demo/engineer --ocsf',
+    ],
+  },
+  {
     name: 'agent',
     summary: 'keep tunnels open in the background, as the desktop does, without the desktop',
     details:

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RecordingNotice } from './bridge/app.js';
 import { Chain } from './chain.js';
 import { ConnectionSummary, Protocol } from './connection.js';
-import { AgentChange } from './delegation.js';
+import { AgentChange, DelegationScope } from './delegation.js';
 import { EndCause, StatementDecision } from './events.js';
 import { ConnectionName, SessionId, Timestamp } from './ids.js';
 import { MaskRule } from './masks.js';
@@ -27,6 +27,7 @@ export const paths = {
   /** The holder is still there. */
   contact: (id: string) => `/v1/delegations/${encodeURIComponent(id)}/contact`,
   agents: '/v1/agents',
+  timeline: (id: string) => `/v1/agents/${encodeURIComponent(id)}/timeline`,
   sessions: '/v1/sessions',
   session: (id: string) => `/v1/sessions/${encodeURIComponent(id)}`,
   recording: (id: string) => `/v1/sessions/${encodeURIComponent(id)}/recording`,
@@ -179,6 +180,35 @@ export const SessionDetail = SessionView.extend({
   deleted: z.enum(['whole', 'beginning']).optional(),
 });
 export type SessionDetail = z.infer<typeof SessionDetail>;
+
+/** A delegation as it was, live or not. */
+export const DelegationRecord = z.object({
+  id: z.string(),
+  parent: z.string().optional(),
+  label: z.string(),
+  /** The gateway that minted it. */
+  issuer: z.string(),
+  minted: z.enum(['online', 'offline']),
+  scope: DelegationScope,
+  depth: z.number().int(),
+  trace: z.string(),
+  purpose: z.string().optional(),
+  createdAt: Timestamp,
+  expiresAt: Timestamp,
+  endedAt: Timestamp.optional(),
+  endCause: z.string().optional(),
+});
+
+/** Everything below one node of the agent tree as one timeline, oldest first. */
+export const NodeTimeline = z.object({
+  id: z.string(),
+  delegations: z.array(DelegationRecord),
+  sessions: z.array(SessionView),
+  statements: z.array(StatementView.extend({ session: SessionId })),
+  /** There is more than one answer holds: ask for the sessions one by one. */
+  cut: z.boolean(),
+});
+export type NodeTimeline = z.infer<typeof NodeTimeline>;
 
 /** One line of `GET /v1/live`: what changes, as it changes, of what the person may see. */
 export const LiveItem = z.discriminatedUnion('kind', [

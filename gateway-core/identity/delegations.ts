@@ -10,7 +10,7 @@ import {
 } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { DelegationId } from '../contract/ids.js';
-import type { StateSchema } from '../store/schema.js';
+import type { DelegationsTable, StateSchema } from '../store/schema.js';
 import type { Clock } from './bounded.js';
 import { type ChildBounds, childBounds, type ParentBounds } from './delegation-bounds.js';
 import { delegationOf, rowOf } from './delegation-rows.js';
@@ -387,6 +387,17 @@ export class Delegations {
       .where('id', '=', id)
       .executeTakeFirst();
     return row !== undefined;
+  }
+
+  /** As they were, live or not. */
+  async records(ids: readonly string[]): Promise<readonly DelegationsTable[]> {
+    if (ids.length === 0) return [];
+    return this.#state
+      .selectFrom('delegations')
+      .selectAll()
+      .where('id', 'in', ids)
+      .orderBy('created_at_ms')
+      .execute();
   }
 
   /** Undefined: unknown, ended, or another handle. */

@@ -229,12 +229,12 @@ export function createToken(context: IdentityContext): Readonly<Record<'token' |
 
   /** RFC 8693 2.1: a platform's token for a ticket of ours. It can be shown again, so nothing is handed out to renew with. */
   async function byWorkloadToken(fields: Fields, key: string): Promise<Outcome> {
-    const token = fields.get('subject_token');
-    if (token === undefined) return invalidRequest('subject_token is missing');
+    const subject = fields.get('subject_token');
+    if (subject === undefined) return invalidRequest('subject_token is missing');
     const type = fields.get('subject_token_type');
     if (type !== undefined && !workloadTokenTypes.includes(type))
       return invalidRequest('subject_token_type must be that of a JWT or an ID token');
-    const result = await context.workloads.verify(token, key);
+    const result = await context.workloads.verify(subject, key);
     if (!result.ok) return refusal(result.reason);
     return signIns.begin(result.person, 'workload', key, result.ttlMs);
   }

@@ -1,4 +1,4 @@
-import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
+import { createLocalJWKSet, jwtVerify } from 'jose';
 import { z } from 'zod';
 import { type Clock, ExpiringMap } from './bounded.js';
 import { type Claims, claimAt, type PersonResult, personOf } from './claims.js';
@@ -134,7 +134,7 @@ function keySource(issuer: WorkloadIssuer, clock: Clock): KeySource {
     const base = issuer.issuer.endsWith('/') ? issuer.issuer : `${issuer.issuer}/`;
     const jwksUri =
       issuer.jwksUri ?? (await discovered(read, `${base}.well-known/openid-configuration`, issuer.issuer));
-    const set = KeySet.parse(await jsonFrom(read, jwksUri)) as unknown as JSONWebKeySet;
+    const set = KeySet.parse(await jsonFrom(read, jwksUri));
     const keys = createLocalJWKSet(set);
     known = { keys, atMs: clock() };
     return keys;

@@ -8,6 +8,7 @@ import { quiet } from './agent-tree.js';
 import type { Environment, GatewayRooms } from './api.js';
 import { bodyOf } from './http-body.js';
 import type { Permissions } from './permissions.js';
+import { timelineOf } from './timeline.js';
 
 /** Delegations, and the tree of who acts. */
 export function addAgentRoutes(app: Hono<Environment>, rooms: GatewayRooms, permissions: Permissions): void {
@@ -68,6 +69,11 @@ export function addAgentRoutes(app: Hono<Environment>, rooms: GatewayRooms, perm
     const { id } = held(context.get('actor'), context.req.param('id') ?? '');
     await delegations.end(id, 'finished');
     return context.body(null, 204);
+  });
+
+  app.get(paths.timeline(':id').replace('%3A', ':'), async (context) => {
+    const actor = context.get('actor');
+    return context.json(await timelineOf(rooms, permissions, actor, context.req.param('id') ?? ''));
   });
 
   app.get(paths.agents, (context) => {

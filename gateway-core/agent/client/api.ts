@@ -5,6 +5,7 @@ import {
   ConnectionDetail,
   HandleResponse,
   LiveItem,
+  NodeTimeline,
   PolicyDocument,
   PolicyPutResult,
   PutResult,
@@ -46,6 +47,9 @@ export const api = {
     gateway: Gateway,
     body: { kind: 'session' | 'agent' | 'device' | 'principal'; id: string; reason: string },
   ) => gateway.json({ method: 'POST', path: paths.revoke, body }, RevokeResponse),
+
+  timeline: (gateway: Gateway, id: string) =>
+    gateway.json({ method: 'GET', path: paths.timeline(id) }, NodeTimeline),
 
   agents: (gateway: Gateway) => gateway.json({ method: 'GET', path: paths.agents }, z.array(AgentNode)),
 
