@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { ThroughlineError } from '../contract/errors.js';
 import { AuditEvent } from '../contract/events.js';
-import { canonicalJson, parseJson } from './canonical.js';
+import { canonicalJson, canonicalJsonWith, parseJson } from './canonical.js';
 import { entryBytesMax } from './layout.js';
 
 /**
@@ -32,8 +32,14 @@ function checkSalt(salt: Uint8Array): void {
     throw new RangeError('a salt has 16 to 32 bytes');
 }
 
+const hashScratch = Buffer.alloc(4096);
+
 function payloadHashOf(salt: Uint8Array, payload: Uint8Array): string {
-  return hash('sha256', Buffer.concat([salt, payload]), 'hex');
+  const bytes = salt.length + payload.length;
+  if (bytes > hashScratch.length) return hash('sha256', Buffer.concat([salt, payload]), 'hex');
+  hashScratch.set(salt);
+  hashScratch.set(payload, salt.length);
+  return hash('sha256', hashScratch.subarray(0, bytes), 'hex');
 }
 
 /**
@@ -46,15 +52,18 @@ export function toLeaf(
   { position, salt }: { readonly position: number | undefined; readonly salt?: Uint8Array | undefined },
 ): Leaf | LeafFailure {
   if (salt !== undefined) checkSalt(salt);
-  const sealed: Record<string, unknown> = { ...event, pos: position };
   let payload: Uint8Array | undefined;
+  let payloadHash: string | undefined;
   if ('payload' in event && event.payload !== undefined) {
     if (salt === undefined) throw new TypeError('an event with a payload needs a salt');
     payload = Buffer.from(canonicalJson(event.payload));
-    sealed['payloadHash'] = payloadHashOf(salt, payload);
+    payloadHash = payloadHashOf(salt, payload);
   }
-  delete sealed['payload'];
-  const leaf = Buffer.from(canonicalJson(sealed));
+  const changes =
+    payloadHash === undefined
+      ? { pos: position, payload: undefined }
+      : { pos: position, payload: undefined, payloadHash };
+  const leaf = Buffer.from(canonicalJsonWith(event, changes));
   if (leaf.length > entryBytesMax) {
     return new ThroughlineError('too-large', 'the event does not fit an entry of the audit log', {
       fields: { kind: event.kind, bytes: leaf.length, bytesMax: entryBytesMax },

@@ -19,25 +19,30 @@ export type HashReader = (level: number, index: number) => Uint8Array;
 const leafScratch = Buffer.alloc(1 + 65_535, leafPrefix);
 const nodeScratch = Buffer.alloc(1 + 2 * hashBytes, nodePrefix);
 
+/** By way of a string: a buffer straight from the hash has memory of its own, which costs more than the hash. */
+function sha256(data: Uint8Array): Uint8Array {
+  return Buffer.from(hash('sha256', data, 'binary'), 'latin1');
+}
+
 /** `SHA-256(0x00 || data)`. */
 export function leafHash(data: Uint8Array): Uint8Array {
   if (data.length >= leafScratch.length) {
-    return hash('sha256', Buffer.concat([Buffer.of(leafPrefix), data]), 'buffer');
+    return sha256(Buffer.concat([Buffer.of(leafPrefix), data]));
   }
   leafScratch.set(data, 1);
-  return hash('sha256', leafScratch.subarray(0, 1 + data.length), 'buffer');
+  return sha256(leafScratch.subarray(0, 1 + data.length));
 }
 
 /** `SHA-256(0x01 || left || right)`; both are 32 bytes. */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   nodeScratch.set(left, 1);
   nodeScratch.set(right, 1 + hashBytes);
-  return hash('sha256', nodeScratch, 'buffer');
+  return sha256(nodeScratch);
 }
 
 /** The root of the tree without leaves: `SHA-256("")`. */
 export function emptyRoot(): Uint8Array {
-  return hash('sha256', Buffer.alloc(0), 'buffer');
+  return sha256(Buffer.alloc(0));
 }
 
 export function sameHash(left: Uint8Array, right: Uint8Array): boolean {

@@ -142,9 +142,7 @@ export class ByteReader {
   }
 }
 
-const loneSurrogate = /\p{Surrogate}/u;
-
 /** False for text that UTF-8 cannot hold (a pair of code units that was cut apart). */
 export function isWellFormed(text: string): boolean {
-  return !loneSurrogate.test(text);
+  return text.isWellFormed();
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../../gateway-core/audit/canonical.js';
+import { canonicalJson, canonicalJsonWith } from '../../../gateway-core/audit/canonical.js';
 import { parseLeaf, toLeaf, verifyPayload } from '../../../gateway-core/audit/leaf.js';
 import { ThroughlineError } from '../../../gateway-core/contract/errors.js';
 import { AuditEvent } from '../../../gateway-core/contract/events.js';
@@ -35,6 +35,18 @@ describe('canonical JSON', () => {
         expect(canonicalJson(JSON.parse(form))).toBe(form);
       }),
     );
+  });
+
+  it('a value with changes has the form of the changed value', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.jsonValue(), (value, one) => {
+        const first = Object.keys(value)[0] ?? 'first';
+        const changes = { [first]: undefined, pos: one, zero: 0 };
+        expect(canonicalJsonWith(value, changes)).toBe(canonicalJson({ ...value, ...changes }));
+      }),
+    );
+    expect(canonicalJsonWith({ a: 1 }, { b: 2 })).toBe('{"a":1,"b":2}');
+    expect(canonicalJsonWith({ a: 1, b: 3 }, { b: 2 })).toBe('{"a":1,"b":2}');
   });
 
   it('what JSON cannot carry throws instead of changing its meaning', () => {
