@@ -57,10 +57,9 @@ export function endStatement(
   const rest = statement.rest();
   const copied = statement.copyMasker?.rows ?? 0;
   const replaced = statement.copyMasker?.replaced ?? 0;
-  const payload = {
-    ...(more.tag === undefined ? {} : { tag: more.tag }),
-    ...(more.message === undefined ? {} : { error: more.message }),
-  };
+  // What is undefined is not in the journal's JSON.
+  const payload =
+    more.tag === undefined && more.message === undefined ? undefined : { tag: more.tag, error: more.message };
   context.recorder.event(
     {
       kind: 'statement.ended',
@@ -71,9 +70,9 @@ export function endStatement(
       rows: more.rows ?? statement.rows + copied,
       bytes: statement.bytes,
       maskedValues: statement.maskedValues + replaced,
-      ...(rest === undefined ? {} : { rest }),
-      ...(more.sqlState === undefined ? {} : { error: { code: more.sqlState } }),
-      ...(Object.keys(payload).length === 0 ? {} : { payload }),
+      rest,
+      error: more.sqlState === undefined ? undefined : { code: more.sqlState },
+      payload,
     },
     'recorded',
     (result) => {
@@ -111,8 +110,19 @@ export function decideStatement(
 ): number {
   context.seq += 1;
   const seq = context.seq;
+  const { decision, policy, policyVersion, action, command, payload } = input.decided;
   context.recorder.event(
-    { kind: 'statement.decided', session: context.id, seq, ...input.decided },
+    {
+      kind: 'statement.decided',
+      session: context.id,
+      seq,
+      decision,
+      policy,
+      policyVersion,
+      action,
+      command,
+      payload,
+    },
     input.durability,
     input.done,
   );

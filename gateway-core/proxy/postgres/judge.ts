@@ -24,6 +24,7 @@ import { bounded, emptyFacts, keptText, returnsRows, rewrite } from './kept-text
 import { MaskSet } from './mask-set.js';
 import { maskNotice } from './notices.js';
 import { clean, lineageState, ResultMasks } from './result-masks.js';
+import { saltedHash } from './salted-hash.js';
 import { SqlNames, stricter as strictest, unknownLineage } from './sql-names.js';
 import { needsNoCatalog } from './without-catalog.js';
 
@@ -129,7 +130,7 @@ export class Judge {
     const known = shape === undefined ? undefined : this.#verdicts.get(shape.shape);
     if (shape !== undefined && known !== undefined) {
       const parsed = reuseForShape(known.parsed, known.literals, shape.literals);
-      return this.#allow(text, { ...known, parsed, literals: shape.literals }, []);
+      return this.#allow(text, known, parsed, []);
     }
     const result = parseStatements(text);
     if (!result.ok) return this.#refuseUnreadable(text, result);
@@ -142,7 +143,7 @@ export class Judge {
       if (this.#verdicts.size >= verdictsMax) this.#verdicts = new Map();
       this.#verdicts.set(shape.shape, { ...verdict, literals: shape.literals });
     }
-    return this.#allow(text, verdict, result.comments);
+    return this.#allow(text, verdict, verdict.parsed, result.comments);
   }
 
   #decide(
@@ -250,10 +251,15 @@ export class Judge {
     return named === undefined ? 'unknown' : { action: named.action, lineage: named.lineage };
   }
 
-  #allow(text: string, verdict: Verdict, comments: readonly { start: number; end: number }[]): Judgement {
+  #allow(
+    text: string,
+    verdict: Verdict,
+    parsedNow: readonly ParsedStatement[],
+    comments: readonly { start: number; end: number }[],
+  ): Judgement {
     const exactHash = this.#exactHash(text);
-    const single = verdict.parsed.length === 1;
-    const statements = verdict.parsed.map((parsed, index): Judged => {
+    const single = parsedNow.length === 1;
+    const statements = parsedNow.map((parsed, index): Judged => {
       const decision = verdict.decisions[index] as Extract<Decision, { kind: 'allow' }>;
       const lineage = verdict.lineages[index];
       const masks = verdict.masks[index] as MaskSet;
@@ -277,7 +283,7 @@ export class Judge {
       };
     });
     const decision = verdict.decisions[0] ?? this.#emptyDecision();
-    const rewritten = rewrite(text, verdict.parsed);
+    const rewritten = rewrite(text, parsedNow);
     let replacement: Uint8Array | undefined;
     if (rewritten !== undefined) {
       const writer = new MessageWriter();
@@ -420,7 +426,7 @@ export class Judge {
   }
 
   #exactHash(text: string): string {
-    return createHmac('sha256', this.#salt).update(text).digest('hex');
+    return saltedHash(this.#salt, text);
   }
 
   #maskSet(rules: readonly MaskRule[]): MaskSet {

@@ -12,7 +12,7 @@ export interface Judged {
   readonly grounds: Grounds;
   /** Masked and bounded. */
   readonly keptText: string;
-  /** HMAC over the exact text with a salt of this session, hex. */
+  /** SHA-256 over a salt of this session and the exact text, hex. */
   readonly exactHash: string;
   readonly returnsRows: boolean;
   readonly keptParameter: (text: string) => string;

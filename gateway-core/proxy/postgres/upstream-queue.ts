@@ -82,14 +82,16 @@ export class UpstreamQueue {
   #flush(): void {
     if (this.#paused || this.#slots[this.#head]?.open !== true) return;
     const stream = this.#stream;
-    stream.cork();
+    // Corked, even one write goes the long way, through the stream's own buffer.
+    const several = this.#slots.length - this.#head > 1 || (this.#slots[this.#head]?.pieces.length ?? 0) > 1;
+    if (several) stream.cork();
     for (let slot = this.#slots[this.#head]; slot?.open === true; slot = this.#slots[this.#head]) {
       this.#bytes -= slot.bytes;
       for (const piece of slot.pieces) if (!stream.destroyed) stream.write(piece);
       slot.pieces = [];
       this.#head += 1;
     }
-    stream.uncork();
+    if (several) stream.uncork();
     if (this.#head * 2 < this.#slots.length) return;
     this.#slots = this.#slots.slice(this.#head);
     this.#head = 0;
