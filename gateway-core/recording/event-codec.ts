@@ -143,7 +143,7 @@ export class EventFrameWriter {
   add(position: number, logIndex: number, event: AuditEvent): void {
     const atMs = timeMs(event.at);
     if (this.#records === 0) this.#firstPosition = position;
-    const compact = atMs !== undefined && this.#isPlain(event);
+    const compact = atMs !== undefined && isPlain(event);
     this.#out.byte(!compact ? forms.json : event.kind === 'statement.decided' ? forms.decided : forms.ended);
     this.#out.varint(position - this.#position);
     this.#out.varint(logIndex - this.#logIndex);
@@ -222,45 +222,6 @@ export class EventFrameWriter {
     if (payload?.error !== undefined) this.#string(payload.error);
   }
 
-  /** Whether the compact form gives this very event back; what is unusual goes as JSON. */
-  #isPlain(event: AuditEvent): boolean {
-    if (event.kind === 'statement.decided') {
-      const { payload } = event;
-      return (
-        isCount(event.seq) &&
-        digest.test(payload.exactHash) &&
-        isWellFormed(payload.text) &&
-        this.#isWritable(payload.message) &&
-        (payload.parameters?.every((value) => value === null || isWellFormed(value)) ?? true) &&
-        this.#isWritable(event.node) &&
-        this.#isWritable(event.policyVersion) &&
-        this.#isWritable(event.action) &&
-        this.#isWritable(event.command) &&
-        event.policy.every((policy) => this.#isWritable(policy))
-      );
-    }
-    if (event.kind !== 'statement.ended') return false;
-    const { payload, rest } = event;
-    return (
-      isCount(event.seq) &&
-      isCount(event.durationUs) &&
-      isCount(event.bytes) &&
-      isCount(event.maskedValues) &&
-      isCount(event.rows ?? 0) &&
-      (event.contentHash === undefined || digest.test(event.contentHash)) &&
-      (rest === undefined || (isCount(rest.bytes) && digest.test(rest.sha256))) &&
-      this.#isWritable(event.node) &&
-      this.#isWritable(event.error?.code) &&
-      this.#isWritable(payload?.tag) &&
-      this.#isWritable(payload?.error)
-    );
-  }
-
-  /** What is in the table was well-formed when it got there. */
-  #isWritable(text: string | undefined): boolean {
-    return text === undefined || this.#strings.has(text) || isWellFormed(text);
-  }
-
   view(): Buffer {
     return this.#out.view();
   }
@@ -273,6 +234,44 @@ export class EventFrameWriter {
     this.#atMs = 0;
     this.#records = 0;
   }
+}
+
+/** Whether the compact form gives this very event back; what is unusual goes as JSON. */
+function isPlain(event: AuditEvent): boolean {
+  if (event.kind === 'statement.decided') {
+    const { payload } = event;
+    return (
+      isCount(event.seq) &&
+      digest.test(payload.exactHash) &&
+      isWellFormed(payload.text) &&
+      isWritable(payload.message) &&
+      (payload.parameters?.every((value) => value === null || isWellFormed(value)) ?? true) &&
+      isWritable(event.node) &&
+      isWritable(event.policyVersion) &&
+      isWritable(event.action) &&
+      isWritable(event.command) &&
+      event.policy.every((policy) => isWritable(policy))
+    );
+  }
+  if (event.kind !== 'statement.ended') return false;
+  const { payload, rest } = event;
+  return (
+    isCount(event.seq) &&
+    isCount(event.durationUs) &&
+    isCount(event.bytes) &&
+    isCount(event.maskedValues) &&
+    isCount(event.rows ?? 0) &&
+    (event.contentHash === undefined || digest.test(event.contentHash)) &&
+    (rest === undefined || (isCount(rest.bytes) && digest.test(rest.sha256))) &&
+    isWritable(event.node) &&
+    isWritable(event.error?.code) &&
+    isWritable(payload?.tag) &&
+    isWritable(payload?.error)
+  );
+}
+
+function isWritable(text: string | undefined): boolean {
+  return text === undefined || isWellFormed(text);
 }
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;

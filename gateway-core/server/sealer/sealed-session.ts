@@ -9,29 +9,30 @@ import { RecordingWriter } from '../../recording/writer.js';
 import { sealerLimits } from './limits.js';
 import { SearchChunk } from './search-chunk.js';
 
-/** SHA-256 over one statement's content. Most results come in one piece: they are hashed in one call at the end. */
+/** SHA-256 over one statement's content. Most results are short: they are hashed in one call at the end. */
 class ContentDigest {
-  #single: Buffer | undefined;
+  #pieces: Buffer[] = [];
+  #bytes = 0;
   #hash: Hash | undefined;
   searchBytesLeft: number = sealerLimits.searchContentBytesMax;
 
   add(bytes: Uint8Array): void {
-    if (
-      this.#single === undefined &&
-      this.#hash === undefined &&
-      bytes.length <= sealerLimits.singleHashBytesMax
-    ) {
-      this.#single = Buffer.from(bytes);
+    this.#bytes += bytes.length;
+    if (this.#hash === undefined && this.#bytes <= sealerLimits.singleHashBytesMax) {
+      this.#pieces.push(Buffer.from(bytes));
       return;
     }
     this.#hash ??= createHash('sha256');
-    if (this.#single !== undefined) this.#hash.update(this.#single);
-    this.#single = undefined;
+    for (const piece of this.#pieces) this.#hash.update(piece);
+    this.#pieces = [];
     this.#hash.update(bytes);
   }
 
   digest(): string {
-    return this.#hash?.digest('hex') ?? hash('sha256', this.#single ?? Buffer.alloc(0), 'hex');
+    if (this.#hash !== undefined) return this.#hash.digest('hex');
+    const [first] = this.#pieces;
+    const whole = first !== undefined && this.#pieces.length === 1 ? first : Buffer.concat(this.#pieces);
+    return hash('sha256', whole, 'hex');
   }
 }
 
