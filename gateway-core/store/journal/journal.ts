@@ -81,7 +81,8 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
  * and one write; callers of `durable` share one fdatasync, of which at most one is under way.
  *
  * Callbacks keep call order among the calls that ask for the same durability; a recorded one does not wait for a
- * durable one before it. Content over `contentRecordBytesMax` becomes several records. After a failure `session.ended`,
+ * durable one before it. Content over `contentRecordBytesMax` becomes
+ * several records, and what follows itself in one batch becomes one. After a failure `session.ended`,
  * `statement.ended` and `gateway.stopped` are still taken, as long as the reserve lasts; everything else fails until
  * `recover`. Positions that a failed write would have had are never given again (a reader may have seen its bytes).
  */
@@ -178,8 +179,7 @@ export class Journal implements Recorder {
         return;
       }
       const piece = bytes.subarray(from, from + journalLimits.contentRecordBytesMax);
-      this.#batch.addContent(atMs, session, seq, stream, piece);
-      this.#next += 1;
+      if (this.#batch.addContent(atMs, session, seq, stream, piece)) this.#next += 1;
       this.#afterAdding();
     }
   }

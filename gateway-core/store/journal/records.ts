@@ -23,6 +23,15 @@ export class Batch {
   #bytes = Buffer.allocUnsafeSlow(initialBytes);
   #used = 0;
   #records = 0;
+  /** The content record at the end of the batch, if one is: what follows of the same content joins it. */
+  #open:
+    | {
+        readonly start: number;
+        readonly session: SessionId;
+        readonly seq: number;
+        readonly stream: ContentStream;
+      }
+    | undefined;
 
   get used(): number {
     return this.#used;
@@ -48,6 +57,7 @@ export class Batch {
       if (room > journalLimits.eventBytesMax - ending.length) return false;
     }
     this.#reserve(eventPrefixBytes + room + ending.length);
+    this.#open = undefined;
     const start = this.#used + eventPrefixBytes;
     const brace = start + this.#bytes.write(json, start, 'utf8') - 1;
     ending.copy(this.#bytes, brace);
@@ -59,8 +69,18 @@ export class Batch {
     return true;
   }
 
-  /** Adds content of at most `contentRecordBytesMax` bytes, copied. */
-  addContent(atMs: number, session: SessionId, seq: number, stream: ContentStream, bytes: Uint8Array): void {
+  /**
+   * Adds content of at most `contentRecordBytesMax` bytes, copied. Returns false when it joined the record before it: a
+   * result's description and its rows are one record, mostly.
+   */
+  addContent(
+    atMs: number,
+    session: SessionId,
+    seq: number,
+    stream: ContentStream,
+    bytes: Uint8Array,
+  ): boolean {
+    if (this.#join(session, seq, stream, bytes)) return false;
     this.#reserve(contentPrefixBytes + bytes.length);
     const start = this.#used;
     const buffer = this.#bytes;
@@ -73,11 +93,26 @@ export class Batch {
     buffer.set(bytes, start + contentPrefixBytes);
     this.#used = start + contentPrefixBytes + bytes.length;
     this.#records += 1;
+    this.#open = { start, session, seq, stream };
+    return true;
+  }
+
+  #join(session: SessionId, seq: number, stream: ContentStream, bytes: Uint8Array): boolean {
+    const open = this.#open;
+    if (open?.session !== session || open.seq !== seq || open.stream !== stream) return false;
+    const length = this.#used - open.start - contentPrefixBytes + bytes.length;
+    if (length > journalLimits.contentRecordBytesMax) return false;
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#used);
+    this.#bytes.writeUInt32LE(contentPrefixBytes - eventPrefixBytes + length, open.start + 1);
+    this.#used += bytes.length;
+    return true;
   }
 
   clear(): void {
     this.#used = 0;
     this.#records = 0;
+    this.#open = undefined;
     if (this.#bytes.length > initialBytes) this.#bytes = Buffer.allocUnsafeSlow(initialBytes);
   }
 

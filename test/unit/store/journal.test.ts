@@ -114,6 +114,23 @@ describe('what is kept', () => {
     expect(records[3]?.kind === 'content' && Buffer.from(records[3].bytes).toString()).toBe('row 1');
   });
 
+  it('content that follows itself in one turn is one record, and nothing else is', async () => {
+    const journal = await open();
+    const pieces = [
+      [1, 'rows', 'a'],
+      [1, 'rows', 'b'],
+      [1, 'messages', 'c'],
+      [2, 'messages', 'd'],
+      [2, 'messages', 'e'],
+    ] as const;
+    for (const [seq, stream, text] of pieces) journal.content(session, seq, stream, Buffer.from(text));
+    await append(journal, note('between'));
+    journal.content(session, 2, 'messages', Buffer.from('f'));
+    await flush(journal);
+    const kept = readAll().map((record) => (record.kind === 'content' ? String(record.bytes) : 'event'));
+    expect(kept).toEqual(['ab', 'c', 'de', 'event', 'f']);
+  });
+
   it('carries version, time and node from the journal, whatever the caller put there', async () => {
     const journal = await open();
     const ours = { v: 2, at: 'yesterday', node: 'elsewhere' };
