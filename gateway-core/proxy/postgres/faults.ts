@@ -1,3 +1,4 @@
+import { ThroughlineError } from '../../contract/errors.js';
 import type { EndCause } from '../../contract/events.js';
 import type { Fault } from './context.js';
 
@@ -29,3 +30,18 @@ export const faults: Readonly<Record<Fault, { code: string; cause: EndCause; hin
     hint: 'This is a mistake in the gateway: tell an admin. Other sessions are not touched.',
   },
 };
+
+/** The error that a client sees when its session could not start. */
+export function refusalOf(error: unknown): { code: string; message: string; hint: string | undefined } {
+  if (error instanceof ThroughlineError) {
+    const codes: Partial<Record<ThroughlineError['code'], string>> = {
+      denied: '42501',
+      'target-unreachable': '08001',
+      'target-refused': '08004',
+      'not-recordable': '58030',
+      'handle-invalid': '28000',
+    };
+    return { code: codes[error.code] ?? '08006', message: error.message, hint: error.action };
+  }
+  return { code: 'XX000', message: 'the session could not start', hint: 'Look at the gateway’s log.' };
+}

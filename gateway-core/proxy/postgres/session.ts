@@ -22,6 +22,7 @@ import { endStatement, type Fault, isFailure, type SessionContext } from './cont
 import { faults } from './faults.js';
 import type { Judge } from './judge.js';
 import { Replies } from './replies.js';
+import { Slices } from './slices.js';
 import { writeAll } from './stream-reader.js';
 import { TargetSide } from './target-side.js';
 import { cancelUpstream, connectUpstream, isOurParameter, type Target, type Upstream } from './upstream.js';
@@ -77,6 +78,8 @@ export class PostgresSession {
   readonly #closed: Promise<void>;
   #lastActiveMs: number;
   #pendingBytes = 0;
+  readonly #slices = new Slices();
+  #sliceTurn: NodeJS.Immediate | undefined;
   #cancelling = false;
   /** The client said Terminate; the target has the rest of what it sent. */
   #leaving = false;
@@ -267,9 +270,26 @@ export class PostgresSession {
   }
 
   #fromTarget(chunk: Buffer): void {
-    const context = this.#context;
-    if (context === undefined || this.#ending !== undefined) return;
+    if (this.#ending !== undefined) return;
     this.#lastActiveMs = this.#input.nowMs();
+    this.#slices.push(chunk);
+    if (this.#sliceTurn === undefined) this.#nextSlice();
+  }
+
+  /** Works on one slice. The target is not read on before all of them are through. */
+  #nextSlice(): void {
+    this.#sliceTurn = undefined;
+    const slice = this.#slices.next();
+    if (slice === undefined || this.#ending !== undefined) return;
+    this.#passOn(slice);
+    if (this.#slices.empty) return;
+    this.#upstream?.stream.pause();
+    this.#resumeTarget();
+  }
+
+  #passOn(chunk: Buffer): void {
+    const context = this.#context;
+    if (context === undefined) return;
     const pieces = this.#targetSide?.push(chunk) ?? [];
     const waiters = context.waiters;
     context.waiters = [];
@@ -312,7 +332,8 @@ export class PostgresSession {
       return;
     }
     // Not at once: a fast target would keep the loop from every other session.
-    setImmediate(() => stream.resume());
+    if (this.#slices.empty) setImmediate(() => stream.resume());
+    else this.#sliceTurn ??= setImmediate(() => this.#guarded(() => this.#nextSlice()));
   }
 
   #clientEnded(): void {
@@ -334,6 +355,8 @@ export class PostgresSession {
   }
 
   #targetEnded(): void {
+    // What it said before a reset.
+    while (this.#ending === undefined && !this.#slices.empty) this.#guarded(() => this.#nextSlice());
     if (this.#ending !== undefined) return;
     const context = this.#context;
     this.#ending = this.#leaving
@@ -465,19 +488,4 @@ export async function sayFatal(
   writeReport(writer, { severity: 'FATAL', ...report, message: `throughline: ${report.message}` });
   await writeAll(stream, writer.take());
   stream.end(() => stream.destroy());
-}
-
-/** The error that a client sees when its session could not start. */
-export function refusalOf(error: unknown): { code: string; message: string; hint: string | undefined } {
-  if (error instanceof ThroughlineError) {
-    const codes: Partial<Record<ThroughlineError['code'], string>> = {
-      denied: '42501',
-      'target-unreachable': '08001',
-      'target-refused': '08004',
-      'not-recordable': '58030',
-      'handle-invalid': '28000',
-    };
-    return { code: codes[error.code] ?? '08006', message: error.message, hint: error.action };
-  }
-  return { code: 'XX000', message: 'the session could not start', hint: 'Look at the gateway’s log.' };
 }
