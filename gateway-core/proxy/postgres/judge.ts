@@ -257,7 +257,7 @@ export class Judge {
     parsedNow: readonly ParsedStatement[],
     comments: readonly { start: number; end: number }[],
   ): Judgement {
-    const exactHash = this.#exactHash(text);
+    const exactHash = saltedHash(this.#salt, text);
     const single = parsedNow.length === 1;
     const statements = parsedNow.map((parsed, index): Judged => {
       const decision = verdict.decisions[index] as Extract<Decision, { kind: 'allow' }>;
@@ -349,7 +349,7 @@ export class Judge {
           action: 'sql:admin',
           command: 'UNREADABLE',
           keptText: bounded(result.literals === undefined ? kept : this.#base.text(kept)),
-          exactHash: this.#exactHash(text),
+          exactHash: saltedHash(this.#salt, text),
           message: result.message,
           keptMessage: result.reason === 'syntax' ? 'a syntax error' : result.message,
           decisive: true,
@@ -371,7 +371,7 @@ export class Judge {
           action: 'sql:admin',
           command: 'UNKNOWN',
           keptText: what,
-          exactHash: this.#exactHash(what),
+          exactHash: saltedHash(this.#salt, what),
           message,
           keptMessage: message,
           decisive: true,
@@ -404,7 +404,7 @@ export class Judge {
     refusal: { message: string; sqlState: string; hint: string | undefined; grounds: Grounds },
   ): Extract<Judgement, { kind: 'refused' }> {
     const single = result.statements.length === 1;
-    const exactHash = this.#exactHash(text);
+    const exactHash = saltedHash(this.#salt, text);
     return {
       kind: 'refused',
       sqlState: refusal.sqlState,
@@ -423,10 +423,6 @@ export class Judge {
         position: parsed === why && !single ? parsed.facts.span.start + 1 : undefined,
       })),
     };
-  }
-
-  #exactHash(text: string): string {
-    return saltedHash(this.#salt, text);
   }
 
   #maskSet(rules: readonly MaskRule[]): MaskSet {
