@@ -6,7 +6,7 @@ import { loadParser } from '../../gateway-core/codec/postgres/statement/index.js
 import type { Actor } from '../../gateway-core/contract/chain.js';
 import { ConnectionConfig } from '../../gateway-core/contract/connection.js';
 import type { SessionId } from '../../gateway-core/contract/ids.js';
-import type { JournalRecord } from '../../gateway-core/contract/recorder.js';
+import type { JournalRecord, Recorder } from '../../gateway-core/contract/recorder.js';
 import { decider, loadPolicyEngine } from '../../gateway-core/policy/index.js';
 import { CancelKeys } from '../../gateway-core/proxy/postgres/cancel.js';
 import { CatalogCache } from '../../gateway-core/proxy/postgres/catalog.js';
@@ -29,6 +29,8 @@ export interface Stack {
   readonly password: string;
   /** Everything that the journal holds by now, of one session where it is named. */
   journal(session?: string): JournalRecord[];
+  /** How each intent was asked to be kept, in order: `SELECT recorded`. */
+  readonly asked: readonly string[];
   close(): Promise<void>;
 }
 
@@ -63,6 +65,7 @@ export async function startStack(): Promise<Stack> {
   if (!compiled.ok) throw new Error('the demo policies do not compile');
   const { policies } = compiled;
   const keys = new CancelKeys();
+  const asked: string[] = [];
   const servers: Server[] = [];
   const sockets: Socket[] = [];
   let sessions = 0;
@@ -139,7 +142,7 @@ export async function startStack(): Promise<Stack> {
         application: sorted.application,
         settings: sorted.settings,
         target,
-        recorder: journal,
+        recorder: noted(journal, asked),
         judge,
         grounds: { policies: [], policyVersion: '' },
         durability: 'grouped',
@@ -181,6 +184,7 @@ export async function startStack(): Promise<Stack> {
 
   return {
     open,
+    asked,
     socketDirectory,
     password,
     journal(session) {
@@ -205,6 +209,21 @@ export async function startStack(): Promise<Stack> {
       rmSync(directory, { recursive: true, force: true });
       if (database.directory.startsWith('/var/lib/throughline/demo-'))
         rmSync(database.directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function noted(journal: Recorder, asked: string[]): Recorder {
+  return {
+    event: (event, durability, done) => {
+      if (event.kind === 'statement.decided') asked.push(`${event.command} ${durability}`);
+      journal.event(event, durability, done);
+    },
+    content: (session, seq, stream, bytes) => journal.content(session, seq, stream, bytes),
+    flush: (done, session) => journal.flush(done, session),
+    backlogBytes: () => journal.backlogBytes(),
+    get failed() {
+      return journal.failed;
     },
   };
 }

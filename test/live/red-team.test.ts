@@ -82,6 +82,25 @@ async function hangUp(client: Client): Promise<void> {
   await client.over;
 }
 
+describe('grouped', () => {
+  it('lets a plain read go before the disk has its intent, and nothing else', async () => {
+    const client = await stack.open(engineer);
+    const from = stack.asked.length;
+    await ask(client, query('select 1; update customers set city = city where false; select 2'));
+    for (const text of ['begin', 'delete from customers where false', 'rollback'])
+      await ask(client, query(text));
+    expect(stack.asked.slice(from)).toEqual([
+      'SELECT recorded',
+      'UPDATE durable',
+      'SELECT recorded',
+      'BEGIN recorded',
+      'DELETE durable',
+      'ROLLBACK recorded',
+    ]);
+    client.stream.destroy();
+  });
+});
+
 describe('a masked value', () => {
   it('never reaches an error message, whatever raises it', async () => {
     const client = await stack.open(contractor);

@@ -30,7 +30,8 @@ export function intend(
         exactHash: judged.exactHash,
       },
     },
-    durability: context.intentDurability,
+    // `grouped` lets a plain read go before the disk has it, and nothing else.
+    durability: judged.facts.action === 'sql:read' ? context.intentDurability : 'durable',
     done,
   });
   const statement = new Running(seq, judged, context.nowUs(), context.keepBytesMax);
