@@ -72,7 +72,6 @@ export function openAttribution(options: AttributeOptions): Attribute {
         return { kind: 'attributed', bootId, uid: peer.uid, ...found };
       }
       last = found.reason;
-      if (process.env['TLDEBUG']) console.log('FAILED', attempt, JSON.stringify(found), JSON.stringify(peer));
       if (found.final) break;
     }
     return unattributed(last);

@@ -69,22 +69,6 @@ function eldest(proc: Proc, hit: Holding, inode: string): Found {
   const siblings = (proc.children(parent) ?? []).filter((pid) => pid !== by.pid);
   const asked = siblings.slice(-lineageLimits.siblingsMax);
   const shared = asked.some((pid) => holding(proc, pid, inode) !== undefined);
-  if (shared && process.env['TLDEBUG'])
-    console.log(
-      'SHARED',
-      JSON.stringify({
-        hit,
-        by,
-        parent,
-        inode,
-        chain: ancestry.chain,
-        who: asked
-          .filter((pid) => holding(proc, pid, inode))
-          .map((pid) => [proc.stat(pid), proc.commandLine(pid).words, holding(proc, pid, inode)]),
-        byNow: holding(proc, by.pid, inode),
-        cmd: proc.commandLine(by.pid).words,
-      }),
-    );
   return shared ? { kind: 'ambiguous' } : { kind: 'held', by };
 }
 

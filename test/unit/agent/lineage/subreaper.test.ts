@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import { attribute, becomeSubreaper } from '../../../../gateway-core/agent/lineage/index.js';
 import { openProc } from '../../../../gateway-core/agent/lineage/proc.js';
-import { later, linesOf, listen, onLinux, start, until } from './support.js';
+import { endLater, later, linesOf, listen, onLinux, start, until } from './support.js';
 
 const proc = openProc();
 
@@ -25,12 +25,13 @@ describe('orphans stay below the process that became their subreaper', () => {
   onLinux('their connections are attributed below it', async () => {
     await reaping();
     const listener = await listen();
-    const script = `exec 3<>/dev/tcp/127.0.0.1/${listener.port}; sleep 60; true`;
+    const script = `exec 3<>/dev/tcp/127.0.0.1/${listener.port}; read -r _ <&3; true`;
     const child = start('bash', ['-c', `(bash -c '${script}' & ) ; echo gone`]);
     await linesOf(child)();
     await once(child, 'exit');
     const found = await attribute(await listener.accepted());
     if (found.kind !== 'attributed') throw new Error(found.reason);
+    endLater(found.processes[0]?.pid ?? 0);
     expect(found.processes[1]?.pid).toBe(process.pid);
   });
 

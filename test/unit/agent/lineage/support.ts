@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, test } from 'vitest';
+import { self } from '../../../../gateway-core/agent/lineage/self.js';
 
 export const onLinux = process.platform === 'linux' ? test : test.skip;
 export const asRoot = process.platform === 'linux' && process.getuid?.() === 0 ? test : test.skip;
@@ -48,7 +49,10 @@ export async function listen(host = '127.0.0.1'): Promise<Listener> {
   };
 }
 
-/** Ends with the test, and with it whatever it started in its process group. */
+/**
+ * Ends with the test, and with it whatever it started in its process group, if it has not ended before: then its pid,
+ * and so the name of its group, may be somebody else's. What is to outlive it needs `endLater`.
+ */
 export function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -56,15 +60,20 @@ export function start(program: string, args: readonly string[], env: NodeJS.Proc
     detached: true,
   });
   later(async () => {
-    const ended = child.exitCode !== null || child.signalCode !== null ? undefined : once(child, 'exit');
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    } catch {
-      // The whole group has ended by itself.
-    }
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    process.kill(-child.pid, 'SIGKILL');
     await ended;
   });
   return child;
+}
+
+/** Ends a process that is nobody's child here; not another one that has its pid by then. */
+export function endLater(pid: number): void {
+  const before = self(pid);
+  later(() => {
+    if (before !== undefined && self(pid)?.startTicks === before.startTicks) process.kill(pid, 'SIGKILL');
+  });
 }
 
 export function linesOf(child: ChildProcess): () => Promise<string> {

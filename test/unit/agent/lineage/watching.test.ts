@@ -8,7 +8,7 @@ import { openProc } from '../../../../gateway-core/agent/lineage/proc.js';
 import { openTreeWatches, type TreeEvent } from '../../../../gateway-core/agent/lineage/subtree.js';
 import { openProcessWatches } from '../../../../gateway-core/agent/lineage/watch.js';
 import { fakeProc } from './fake-proc.js';
-import { asRoot, later, linesOf, onLinux, pidOf, start, until } from './support.js';
+import { asRoot, endLater, later, linesOf, onLinux, pidOf, start, until } from './support.js';
 
 async function settled(promise: Promise<void>, withinMs: number): Promise<boolean> {
   return Promise.race([promise.then(() => true), sleep(withinMs, false)]);
@@ -66,7 +66,7 @@ describe('a process is told to be gone', () => {
     first.kill('SIGKILL');
     await once(first, 'exit');
     let taken = false;
-    for (let attempt = 0; attempt < 50 && !taken; attempt++) {
+    for (let attempt = 0; attempt < 5 && !taken; attempt++) {
       try {
         writeFileSync('/proc/sys/kernel/ns_last_pid', String(pid - 1));
       } catch {
@@ -100,7 +100,7 @@ describe('a tree', () => {
     expect(isWithin(now(), { pid: sleeper, startTicks: startOf(sleeper) })).toBe(true);
     await until(() => events.some(({ kind, process: each }) => kind === 'ended' && each.pid === sleeper));
     expect(now().some(({ pid }) => pid === sleeper)).toBe(false);
-    child.kill('SIGKILL');
+    process.kill(-pidOf(child), 'SIGKILL');
     await until(() => now().length === 0 || now().every(({ pid }) => pid !== pidOf(child)));
     const pids = events.filter(({ kind }) => kind === 'started').map(({ process: each }) => each.pid);
     expect(new Set(pids).size).toBe(pids.length);
@@ -109,6 +109,7 @@ describe('a tree', () => {
   onLinux('keeps whom it has seen, also when a double fork takes it out', async () => {
     const child = start('bash', ['-c', '(sleep 0.8; exec sleep 61) & echo $!; sleep 0.5; exit 0']);
     const orphan = Number(await linesOf(child)());
+    endLater(orphan);
     const { events, now } = watched(pidOf(child));
     await until(() =>
       events.some(({ kind, process: each }) => kind === 'ended' && each.pid === pidOf(child)),
