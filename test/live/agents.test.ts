@@ -1,6 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { NodeTimeline } from '../../gateway-core/contract/api.js';
 import type { AgentChange, AgentNode } from '../../gateway-core/contract/delegation.js';
 import {
   cliProgram,
@@ -35,6 +37,14 @@ beforeAll(async () => {
   writeFileSync(join(directory, 'tree.sh'), tree, { mode: 0o755 });
 }, 120_000);
 
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 const sql = (mark: string): string => `psql -XAtqc "select '${mark}' as mark"`;
 
 /** `$TL` is the command line; each statement carries the name of the place where it belongs. */
@@ -58,7 +68,12 @@ sleep 1
 interface Shown {
   readonly id: string;
   readonly connection: string;
-  readonly chain: readonly { readonly kind: string; readonly name: string; readonly assurance: string }[];
+  readonly chain: readonly {
+    readonly id: string;
+    readonly kind: string;
+    readonly name: string;
+    readonly assurance: string;
+  }[];
   readonly statements: readonly { readonly text: string }[];
 }
 
@@ -345,6 +360,113 @@ describe('who may see and end what', () => {
     );
     await outer.ended;
     expect(outer.stdoutText().trim().split('\n')).toEqual(['4', '4', '4', '4']);
+  });
+});
+
+describe('one node, afterwards', () => {
+  it('everything below it is one timeline in order, and OCSF events with its delegation', async () => {
+    await engineer.cli(
+      [
+        'run',
+        '--agent',
+        'story',
+        '--purpose',
+        'told later',
+        '--',
+        'sh',
+        '-c',
+        'psql -XAtqc "select 1 as first"; $TL run --agent chapter --actions read -- psql -XAtqc "select 2 as second"',
+      ],
+      { env: environment() },
+    );
+    const listed = await engineer.json<Shown[]>(['sessions']);
+    const story = listed.flatMap(({ chain }) => chain).find(({ name }) => name === 'story');
+    const timeline = await engineer.json<Omit<NodeTimeline, 'sessions'> & { sessions: { act: unknown }[] }>([
+      'agents',
+      'show',
+      story?.id ?? '',
+    ]);
+    expect(timeline.statements.map(({ text }) => text)).toEqual(['select 1 as first', 'select 2 as second']);
+    expect(timeline.delegations.map(({ label, endCause, scope }) => ({ label, endCause, scope }))).toEqual([
+      { label: 'story', endCause: 'finished', scope: {} },
+      { label: 'chapter', endCause: 'finished', scope: { actions: ['sql:read'] } },
+    ]);
+    const [, chapter] = timeline.delegations;
+    expect(timeline.sessions.at(-1)?.act).toEqual({
+      sub: 'demo/engineer',
+      act: { sub: chapter?.id, act: { sub: story?.id } },
+    });
+    const { stdout } = await engineer.cli(['agents', 'show', story?.id ?? '', '--ocsf']);
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(events.at(-1)).toMatchObject({
+      class_uid: 6005,
+      type_uid: 600504,
+      actor: { user: { uid: 'demo/engineer' }, process: { name: 'psql' } },
+      query_info: { query_string: 'select 2 as second' },
+      delegation: { uid: chapter?.id, parent_uid: story?.id, scopes: ['sql:read'] },
+    });
+    const contractor = await login(scope, gateway, 'contractor');
+    expect((await contractor.cli(['agents', 'show', story?.id ?? ''])).status).toBe(1);
+  });
+});
+
+describe('ways around', () => {
+  it.skipIf(spawnSync('tmux', ['-V']).status !== 0)(
+    'a terminal multiplexer that an agent starts is the agent’s, also when the agent is over',
+    async () => {
+      const socket = join(directory, 'tmux');
+      const { stdout, stderr } = await engineer.cli(
+        [
+          'run',
+          '--agent',
+          'muxer',
+          '--',
+          'sh',
+          '-c',
+          `tmux -S ${socket} -f /dev/null new-session -d "psql -XAtqc \\"select 'muxed' as mark\\"; sleep 60"; sleep 1; tmux -S ${socket} list-sessions`,
+        ],
+        { env: { ...environment(), TERM: 'xterm' } },
+      );
+      expect({ stdout, stderr }).toEqual({
+        stdout: expect.stringContaining('1 windows') as unknown,
+        stderr: '',
+      });
+      expect((await lines()).get('muxed')).toBe('muxer proven > psql observed');
+      const late = await run(
+        'tmux',
+        [
+          '-S',
+          socket,
+          'new-window',
+          '-d',
+          `env PGSSLMODE=disable psql -XAtqc "select 'late' as mark" -h 127.0.0.1 -p ${outside.port} -U engineer shop > ${directory}/late.txt 2>&1`,
+        ],
+        { env: plainEnvironment({ TERM: 'xterm' }) },
+      );
+      expect(late.status).toBe(0);
+      await until('it was refused', () =>
+        Promise.resolve(/has ended/.test(readText(join(directory, 'late.txt'))) ? true : undefined),
+      );
+      await run('tmux', ['-S', socket, 'kill-server'], { env: plainEnvironment() });
+    },
+  );
+
+  it('a handle that is carried out of its tree is refused, with the device’s own key or another', async () => {
+    const running = agent('leaky', 'echo "$THROUGHLINE_DELEGATION $THROUGHLINE_HANDLE"; exec sleep 20');
+    const [, id, handle] = await running.waitFor(/(dlg_\S+) (tlh_\S+)/);
+    const stolen = { THROUGHLINE_DELEGATION: id ?? '', THROUGHLINE_HANDLE: handle ?? '' };
+    const same = await engineer.cli(['connections'], { env: stolen });
+    expect({ status: same.status, stderr: same.stderr }).toMatchObject({
+      status: 4,
+      stderr: expect.stringContaining('given to another process') as unknown,
+    });
+    const other = await login(scope, gateway, 'contractor');
+    expect((await other.cli(['connections'], { env: stolen })).status).toBe(3);
+    running.signal('SIGTERM');
+    await running.ended;
   });
 });
 
