@@ -387,7 +387,9 @@ describe('one node, afterwards', () => {
       story?.id ?? '',
     ]);
     expect(timeline.statements.map(({ text }) => text)).toEqual(['select 1 as first', 'select 2 as second']);
-    expect(timeline.delegations.map(({ label, endCause, scope }) => ({ label, endCause, scope }))).toEqual([
+    expect(
+      timeline.delegations.map((each) => ({ label: each.label, endCause: each.endCause, scope: each.scope })),
+    ).toEqual([
       { label: 'story', endCause: 'finished', scope: {} },
       { label: 'chapter', endCause: 'finished', scope: { actions: ['sql:read'] } },
     ]);
