@@ -73,7 +73,7 @@ export function StatusBar({ app }: { readonly app: AppState }) {
         className={style['statusPart']}
         title={
           agents === undefined
-            ? 'Who acts is not known while the gateway is away'
+            ? 'Who acts is not known right now'
             : 'Agents and sub-agents that act or may act now'
         }
         onClick={() => workbench().openTab('agents', {})}
@@ -111,7 +111,9 @@ export function StatusBar({ app }: { readonly app: AppState }) {
         </button>
       )}
       <span className={style['statusGap']} />
-      {me !== undefined && <span className={style['statusPart']}>{me.principal}</span>}
+      {me !== undefined && (
+        <span className={`${style['statusPart']} ${style['statusWho']}`}>{me.principal}</span>
+      )}
       <ThemeButton />
       <button type="button" className={style['statusPart']} onClick={() => workbench().openPalette()}>
         <IconSearch size={14} aria-hidden /> <Shortcut command="app.palette" />

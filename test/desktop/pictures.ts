@@ -1,8 +1,9 @@
-import { mkdirSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright';
 import { afterAll, it } from 'vitest';
-import { cloneRoot, login, psql, startGateway } from '../live/harness.js';
+import { cliProgram, cloneRoot, login, psql, startGateway } from '../live/harness.js';
 import { createScope, start, until } from '../live/processes.js';
 import { type App, see, signIn, startApp } from './app.js';
 
@@ -198,4 +199,98 @@ it('sessions, as an admin', async () => {
   gateway.signal('SIGKILL');
   await see(page, /keeps trying/);
   await picture(page, 'no-gateway');
+});
+
+/** Two agents, one of them with sub-agents, each with programs that work. */
+function agentsAt(home: string): void {
+  const env = { THROUGHLINE_HOME: home };
+  const directory = scope.directory();
+  const script = (lines: readonly string[]): string => {
+    const file = join(directory, `${randomUUID()}.sh`);
+    // Nothing holds the output of the one that is ended with the scope.
+    writeFileSync(file, ['exec > /dev/null 2>&1', ...lines, 'wait', ''].join('\n'));
+    return file;
+  };
+  const sql = (text: string): string => `psql -X -q -c "${text}" &`;
+  const below = (agent: string, flags: string, lines: readonly string[]): string =>
+    `"$NODE" "$CLI" run --agent ${agent} ${flags} -- sh ${script(lines)} &`;
+  const agent = (name: string, flags: readonly string[], lines: readonly string[]): void => {
+    start(
+      scope,
+      process.execPath,
+      [cliProgram, 'run', '--agent', name, ...flags, '--', 'sh', script(lines)],
+      { env: { ...env, NODE: process.execPath, CLI: cliProgram } },
+    );
+  };
+  const slow = 'pg_sleep(600)';
+  agent(
+    'claude',
+    [
+      '--connections',
+      'shop-db',
+      '--actions',
+      'connect,read',
+      '--ttl',
+      '2h',
+      '--sessions',
+      '20',
+      '--children',
+      '4',
+    ].concat(['--purpose', 'monthly revenue report']),
+    [
+      sql(`select full_name, email, ${slow} from customers limit 50`),
+      below('refunds', '--ttl 45m --purpose "refunds by country"', [
+        sql(`select count(*), ${slow} from orders where total_cents < 0`),
+        sql(`select status, count(*), ${slow} from orders group by status`),
+        below('checker', '--ttl 10m --depth 0 --purpose "check the sums"', [
+          sql(`select sum(total_cents) / 100.0, ${slow} from orders`),
+        ]),
+      ]),
+      below('charts', '--ttl 45m --purpose "draw the charts"', ['sleep 90 &']),
+    ],
+  );
+  agent(
+    'codex',
+    ['--ttl', '30m', '--purpose', 'find slow queries'],
+    [
+      sql(`explain analyze select ${slow} from orders limit 1`),
+      sql(`select relname, n_live_tup, ${slow} from pg_stat_user_tables`),
+    ],
+  );
+}
+
+it('agents, as an engineer', async () => {
+  const gateway = await startGateway(scope);
+  const engineer = await login(scope, gateway, 'engineer');
+  const tunnel = await engineer.tunnel('shop-db');
+  await psql(tunnel.env, 'select 1');
+  const app = await startApp(scope, { gateway: gateway.url });
+  const page = await app.page();
+  await page.getByRole('button', { name: 'It is the same: trust it' }).click();
+  await signIn(app, page, 'engineer');
+  await page.getByRole('button', { name: 'Agents', exact: true }).click();
+  await page.getByRole('button', { name: 'Live view' }).click();
+  await see(page, 'Nobody acts now');
+  await picture(page, 'agents-empty');
+  agentsAt(engineer.home);
+  const tree = page.getByRole('treegrid', { name: 'Who acts now' });
+  const programs = tree.getByRole('row').filter({ hasText: 'psql' });
+  await until('all of them work', async () => ((await programs.count()) === 6 ? true : undefined), 60_000);
+  await page.keyboard.press('Control+b');
+  await tree.getByRole('row').filter({ hasText: 'claude' }).click();
+  await picture(page, 'agents', true);
+  await page.keyboard.press('Delete');
+  await picture(page, 'agents-revoke');
+  for (const name of ['claude', 'codex']) {
+    if (name === 'codex') {
+      await tree.getByRole('row').filter({ hasText: name }).click();
+      await page.keyboard.press('Delete');
+    }
+    await page.getByRole('textbox', { name: 'Reason' }).fill('the report is done');
+    await page.keyboard.press('Enter');
+    await see(page, `${name} is revoked`);
+    if (name === 'claude') await picture(page, 'agents-revoked');
+  }
+  // Their programs end by themselves now.
+  await see(page, 'Nobody acts now');
 });

@@ -181,6 +181,19 @@ describe('revoking', () => {
     await expectAccessible(page, 'sessions of one agent');
   });
 
+  it('while the gateway is away nothing is said to be true', async () => {
+    await page.locator('.dv-tab').filter({ hasText: 'Agents' }).click();
+    const { host } = new URL(gateway.url);
+    gateway.signal('SIGKILL');
+    await gateway.ended;
+    await see(view(), 'The gateway is away: this is how it was');
+    await see(status(), 'sub-agents ?');
+    await expectAccessible(page, 'agents without a gateway');
+    gateway = await startGateway(scope, { data: gateway.data, listen: host });
+    await see(status(), 'sub-agents 0');
+    await view().getByText('The gateway is away').waitFor({ state: 'detached' });
+  });
+
   it('nothing in all that was an error of the page', () => {
     expect(app.complaints).toEqual([]);
   });

@@ -1,6 +1,7 @@
-import { Button, Checkbox, Text, TextInput, Tooltip } from '@mantine/core';
-import { IconCloudOff, IconFold, IconRobot, IconSearch } from '@tabler/icons-react';
+import { ActionIcon, Button, Checkbox, Text, TextInput, Tooltip } from '@mantine/core';
+import { IconCloudOff, IconFold, IconFoldDown, IconRobot, IconSearch } from '@tabler/icons-react';
 import { useEffect, useRef, useState } from 'react';
+import type { AgentNode } from '../../../gateway-core/contract/delegation.js';
 import { useKnown } from '../../ui/app-state.js';
 import { CopyLine } from '../../ui/copy-line.js';
 import { EmptyState } from '../../ui/empty-state.js';
@@ -11,7 +12,7 @@ import style from './agents.module.css';
 import { Inspector, Legend } from './inspector.js';
 import { openRow } from './open.js';
 import { readAgents, useAgents } from './store.js';
-import { agentsIn, type Row } from './tree.js';
+import { agentsIn, type Nodes, type Row } from './tree.js';
 import { TreeView } from './tree-view.js';
 import { useRows } from './use-rows.js';
 import { foldAll, useView } from './view.js';
@@ -23,7 +24,7 @@ const emptyCommand = 'throughline run --agent NAME -- CMD';
 export function AgentsTab({ tab }: TabProps) {
   const nodes = useAgents((state) => state.nodes);
   const chosen = useView((view) => view.chosen);
-  const node = nodes.get(chosen ?? '');
+  const { node, around } = useChosen(nodes, chosen);
   const filter = useFilter();
   const rows = useRows(filter.text, filter.onlyActive);
   const agents = agentsIn(nodes).length;
@@ -36,23 +37,18 @@ export function AgentsTab({ tab }: TabProps) {
   return (
     <section className={style['page']} aria-label="Agents">
       <div className={style['tools']}>
-        <FilterBox filter={filter} placeholder="Filter by name, connection, statement, id" />
+        <FilterBox
+          filter={filter}
+          label="Filter agents"
+          placeholder="Filter by name, connection, statement, id"
+        />
         <Checkbox
           size="xs"
           label="Only active"
           checked={filter.onlyActive}
           onChange={(event) => filter.setOnlyActive(event.currentTarget.checked)}
         />
-        <Tooltip label="Fold everything to people">
-          <Button
-            size="compact-xs"
-            variant="default"
-            aria-label="Fold everything to people"
-            onClick={() => foldAll(useView.getState().closed.size === 0)}
-          >
-            <IconFold size={14} />
-          </Button>
-        </Tooltip>
+        <Fold />
         <Text size="xs" c="dimmed" role="status" className={style['count']}>
           {counted(agents, 'sub-agent')}
         </Text>
@@ -67,9 +63,32 @@ export function AgentsTab({ tab }: TabProps) {
             onOpen={(row) => openRow(useAgents.getState().nodes, row)}
           />
         </div>
-        {node === undefined ? <Legend /> : <Inspector node={node} nodes={nodes} />}
+        {node === undefined ? <Legend /> : <Inspector node={node} nodes={around} />}
       </div>
     </section>
+  );
+}
+
+/** The chosen node; once it has ended and faded, as it was last, for as long as it is looked at. */
+function useChosen(nodes: Nodes, chosen: string | undefined) {
+  const last = useRef<{ readonly node: AgentNode | undefined; readonly around: Nodes }>({
+    node: undefined,
+    around: nodes,
+  });
+  const node = nodes.get(chosen ?? '');
+  if (node !== undefined || last.current.node?.id !== chosen) last.current = { node, around: nodes };
+  return last.current;
+}
+
+function Fold() {
+  const isFolded = useView(({ closed }) => closed.size > 0);
+  const label = isFolded ? 'Unfold everything' : 'Fold everything to people';
+  return (
+    <Tooltip label={label} openDelay={300}>
+      <ActionIcon variant="default" size={26} aria-label={label} onClick={() => foldAll(!isFolded)}>
+        {isFolded ? <IconFoldDown size={15} /> : <IconFold size={15} />}
+      </ActionIcon>
+    </Tooltip>
   );
 }
 
@@ -91,9 +110,11 @@ export function useFilter(): Filter {
 /** Arrow down leads into the tree, Escape empties it. */
 export function FilterBox({
   filter,
+  label,
   placeholder,
 }: {
   readonly filter: Filter;
+  readonly label: string;
   readonly placeholder: string;
 }) {
   return (
@@ -102,7 +123,7 @@ export function FilterBox({
       size="xs"
       className={style['grow'] ?? ''}
       placeholder={placeholder}
-      aria-label="Filter agents"
+      aria-label={label}
       leftSection={<IconSearch size={14} aria-hidden />}
       value={filter.text}
       onChange={(event) => filter.setText(event.currentTarget.value)}

@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
 import { Time } from '../../ui/time.js';
 import { VisibleText } from '../../ui/visible-text.js';
-import style from './agents.module.css';
+import style from './inspector.module.css';
 import { useAgents } from './store.js';
 import { kindWords } from './words.js';
 

@@ -28,7 +28,7 @@ export function AgentsSidebar() {
           Live view
         </Button>
       </div>
-      <FilterBox filter={filter} placeholder="Filter" />
+      <FilterBox filter={filter} label="Filter agents in the sidebar" placeholder="Filter" />
       <Stale />
       <Tree
         rows={rows}

@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useId, useRef } from 'react';
+import { type CSSProperties, useEffect, useId, useMemo, useRef } from 'react';
 import style from './agents.module.css';
 import { revokeAgent } from './revoke.js';
 import { Heads, RowCells } from './row.js';
@@ -42,6 +42,10 @@ export function TreeView({
     if (at >= 0) rows.scrollToIndex(at);
     // Only when another one is chosen: rows that come above must not move what one reads.
   }, [chosen, at >= 0]);
+  const levels = useMemo(() => shown.reduce((most, { depth }) => Math.max(most, depth), 0), [shown]);
+  // Where the chosen one stood: when it has gone, the keys go on from there.
+  const stood = useRef(-1);
+  if (at >= 0) stood.current = at;
   const moveTo = (index: number) => {
     const row = shown[Math.min(Math.max(index, 0), shown.length - 1)];
     if (row !== undefined) choose(keyOf(row));
@@ -50,8 +54,8 @@ export function TreeView({
   const press = (key: string): boolean => {
     const row = shown[at];
     const to = {
-      ArrowDown: at + 1,
-      ArrowUp: at < 0 ? 0 : at - 1,
+      ArrowDown: at < 0 ? stood.current : at + 1,
+      ArrowUp: (at < 0 ? stood.current : at) - 1,
       PageDown: at + page,
       PageUp: at - page,
       Home: 0,
@@ -77,6 +81,7 @@ export function TreeView({
       ref={scroller}
       className={style['tree']}
       data-compact={compact}
+      style={{ '--levels': levels } as CSSProperties}
       role="treegrid"
       tabIndex={0}
       aria-label={label}

@@ -168,14 +168,20 @@ function keptOf(nodes: Nodes, { words, onlyActive }: Shown): ReadonlySet<string>
   return kept;
 }
 
-/** Whether every word stands in its name, its connections, its statement, its ids, its purpose or its command. */
+/** Shorter words are found in names and statements only: nearly every id holds them somewhere. */
+const idCharactersMin = 4;
+
+/** Whether every word stands in its name, its connections, its statement, its purpose, its command, or is its id. */
 export function matches(node: AgentNode, words: readonly string[]): boolean {
   const { id, name, principal, connections, sessions, statement, purpose, command, pid } = node;
-  const text = [id, name, principal, ...connections, ...sessions]
-    .concat(statement?.text ?? '', purpose ?? '', command ?? '', pid === undefined ? '' : String(pid))
-    .join(' ')
-    .toLowerCase();
-  return words.every((word) => text.includes(word));
+  const text = [name, principal, ...connections, statement?.text, purpose, command].join(' ').toLowerCase();
+  const ids = [id, ...sessions].join(' ').toLowerCase();
+  return words.every(
+    (word) =>
+      text.includes(word) ||
+      (word.length >= idCharactersMin && ids.includes(word)) ||
+      (pid !== undefined && word === String(pid)),
+  );
 }
 
 export const wordsOf = (text: string): readonly string[] =>

@@ -1,4 +1,5 @@
 import { create } from 'zustand';
+import { on } from '../../bridge/index.js';
 import { useAgents } from './store.js';
 import { groupKey, indexOf, pathOf, siblingsMax } from './tree.js';
 
@@ -9,11 +10,13 @@ interface View {
   readonly openGroups: ReadonlySet<string>;
 }
 
-export const useView = create<View>(() => ({
-  chosen: undefined,
-  closed: new Set(),
-  openGroups: new Set(),
-}));
+const untouched: View = { chosen: undefined, closed: new Set(), openGroups: new Set() };
+
+export const useView = create<View>(() => untouched);
+
+on('app.changed', ({ signIn }) => {
+  if (signIn.state !== 'signed-in') useView.setState(untouched);
+});
 
 export const choose = (chosen: string | undefined): void => useView.setState({ chosen });
 

@@ -136,6 +136,11 @@ describe('the filter', () => {
     expect(find('nightly')).toEqual(line);
   });
 
+  it('a short word is not looked for in ids, nor part of a process id', () => {
+    expect(find('1')).toEqual([]);
+    expect(find('471')).toEqual([]);
+  });
+
   it('shows all below what matches, folded or not', () => {
     expect(find('outer')).toEqual(['erin', '  outer', '    inner', '      psql-1']);
     expect(find('idle')).toEqual(['erin', '  idle']);
