@@ -42,12 +42,17 @@ function holding(proc: Proc, pid: number, inode: string): Holding | undefined {
   return descriptor === undefined ? undefined : { pid, descriptor };
 }
 
+/** A thread has its process' descriptors, but is nobody's child and nobody's ancestor. */
+function isProcess(proc: Proc, pid: number): boolean {
+  return proc.leader(pid) === pid;
+}
+
 function firstOf(proc: Proc, pids: Iterable<number>, inode: string): Holding | undefined {
   let asked = 0;
   for (const pid of pids) {
     if (++asked > lineageLimits.hintsMax) return undefined;
     const hit = holding(proc, pid, inode);
-    if (hit !== undefined) return hit;
+    if (hit !== undefined && isProcess(proc, pid)) return hit;
   }
   return undefined;
 }
@@ -108,7 +113,8 @@ async function pass(proc: Proc, wanted: Map<string, ((hit: Hit) => void)[]>): Pr
   for (const pid of proc.pids()) {
     for (const descriptor of proc.descriptors(pid) ?? []) {
       const inode = /^socket:\[(\d+)\]$/.exec(proc.descriptor(pid, descriptor) ?? '')?.[1];
-      if (inode !== undefined) answer(inode, { pid, descriptor });
+      if (inode !== undefined && wanted.has(inode) && isProcess(proc, pid))
+        answer(inode, { pid, descriptor });
       if (performance.now() - sliceStartMs < lineageLimits.sliceMs) continue;
       await letOthersRun();
       sliceStartMs = performance.now();

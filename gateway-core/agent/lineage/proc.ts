@@ -29,7 +29,9 @@ export interface Proc {
   environmentVariable(pid: number, name: string): string | undefined;
   /** In no order. Undefined where this kernel does not list children (CONFIG_PROC_CHILDREN). */
   children(pid: number): number[] | undefined;
-  /** Every process, the youngest first. Also some that are none. */
+  /** The process that this pid is a thread of, mostly itself. /proc/PID is there for threads too, only not listed. */
+  leader(pid: number): number | undefined;
+  /** Every process, the youngest first. Also threads, and pids that nobody has. */
   pids(): Iterable<number>;
   /** Descriptors by name; undefined if they may not be looked at, or the process is gone. */
   descriptors(pid: number): string[] | undefined;
@@ -50,6 +52,11 @@ export function openProc(root = '/proc'): Proc {
     environmentVariable: (pid, name) =>
       variable(read(path(pid, 'environ'), lineageLimits.environmentBytesMax), name),
     children: (pid) => children(path(pid, 'task')),
+    // A name could not forge that line: newlines in it are escaped there.
+    leader: (pid) => {
+      const found = /^Tgid:\t(\d{1,10})$/m.exec(text(pid, 'status') ?? '')?.[1];
+      return found === undefined ? undefined : Number(found);
+    },
     pids: () => youngestFirst(text('loadavg'), () => numbers(list(root) ?? [])),
     descriptors: (pid) => list(path(pid, 'fd')),
     descriptor: (pid, name) => link(path(pid, 'fd', name)),

@@ -120,6 +120,20 @@ s = socket.create_connection(('127.0.0.1', ${port})); s.send(str(os.getpid()).en
     }
   });
 
+  onLinux('as a whole, and not to a thread of it', async () => {
+    const listener = await listen();
+    const client = start(process.execPath, [
+      '-e',
+      `require('net').connect(${listener.port}, '127.0.0.1').on('connect', () => {
+         const { Worker } = require('worker_threads');
+         new Worker('setInterval(() => {}, 1000)', { eval: true }).on('online', () => console.log('ready'));
+       })`,
+    ]);
+    await linesOf(client)();
+    const socket = await listener.accepted();
+    for (const by of [attribute, withoutNative]) expect(await leafOf(socket, by)).toBe(pidOf(client));
+  });
+
   onLinux('the one that others got the socket from by fork', async () => {
     const listener = await listen();
     const client = start('bash', [

@@ -9,7 +9,9 @@ export interface FakeProcess {
   readonly comm?: string;
   readonly state?: string;
   readonly threads?: number;
-  /** Instead of all of the above. */
+  /** The process that it is a thread of. */
+  readonly leader?: number;
+  /** Instead of all but that. */
   readonly stat?: string | Buffer;
   readonly cmdline?: string | Buffer;
   readonly environ?: string | Buffer;
@@ -50,6 +52,8 @@ function write(folder: string, pid: number, process: FakeProcess): void {
   mkdirSync(join(folder, 'fd'), { recursive: true });
   mkdirSync(join(folder, 'task', String(pid)), { recursive: true });
   writeFileSync(join(folder, 'stat'), process.stat ?? statLine(pid, process));
+  // The name's newlines are escaped there: proc_pid_status(5).
+  writeFileSync(join(folder, 'status'), `Name:\ttool\nUmask:\t0022\nTgid:\t${process.leader ?? pid}\n`);
   writeFileSync(join(folder, 'cmdline'), process.cmdline ?? 'tool\0');
   writeFileSync(join(folder, 'environ'), process.environ ?? '');
   writeFileSync(join(folder, 'cgroup'), process.cgroup ?? '0::/user.slice\n');

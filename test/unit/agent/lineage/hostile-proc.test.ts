@@ -234,6 +234,15 @@ describe('one socket, several holders', () => {
     expect(await pidsIn(fake)).toEqual([30, 20]);
   });
 
+  onLinux('a thread is not another one', async () => {
+    const fake = fakeProc({
+      30: { parent: 20, sockets },
+      31: { parent: 20, sockets, leader: 30 },
+      20: { parent: 1, children: [30] },
+    });
+    expect(await pidsIn(fake)).toEqual([30, 20]);
+  });
+
   onLinux('siblings are two', async () => {
     const fake = fakeProc({
       30: { parent: 20, sockets },
