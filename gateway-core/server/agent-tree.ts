@@ -38,6 +38,8 @@ export class AgentTree {
   readonly #listeners = new Set<Listener>();
   /** When a node that has no time of its own was first seen. */
   readonly #since = new Map<string, number>();
+  /** Why delegations have ended that are still shown. */
+  readonly #causes = new Map<string, string>();
   #told = new Map<string, { node: AgentNode; text: string }>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -46,7 +48,11 @@ export class AgentTree {
     this.#live = rooms.live;
     this.#now = rooms.now;
     rooms.delegations.onMinted(() => this.changed());
-    rooms.delegations.onEnded(() => this.changed());
+    rooms.delegations.onEnded(({ delegation, cause, reason }) => {
+      if (this.#told.has(delegation.id))
+        this.#causes.set(delegation.id, reason === undefined ? cause : `${cause}: ${reason}`);
+      this.changed();
+    });
   }
 
   /** Cheap where nobody looks. */
@@ -106,9 +112,18 @@ export class AgentTree {
     // Children first: whoever draws it never holds a child without its parent.
     for (const [id, { node }] of [...this.#told].reverse()) {
       if (now.has(id)) continue;
-      const ended: AgentNode = { ...node, state: 'ended', endedAt: at, sessions: [], connections: [] };
+      const cause = this.#causes.get(id);
+      const ended: AgentNode = {
+        ...node,
+        state: 'ended',
+        endedAt: at,
+        sessions: [],
+        connections: [],
+        ...(cause === undefined ? {} : { endCause: cause }),
+      };
       changes.push({ at, change: 'ended', node: ended });
     }
+    this.#causes.clear();
     const connectionsOf = connectionsIn(this.#told, now);
     this.#told = now;
     if (changes.length > 0) for (const listener of this.#listeners) listener(changes, connectionsOf);
@@ -122,7 +137,7 @@ export class AgentTree {
     const nodes = new Map<string, Building>();
     for (const each of this.#delegations.list()) {
       if (this.#delegations.get(each.id) === undefined) continue;
-      const parent = this.#chain(nodes, each.above, each.principal);
+      const parent = this.#chain(nodes, each.above, each.principal, each.createdAtMs);
       this.#delegation(nodes, each, parent);
     }
     for (const session of this.#live.list()) this.#session(nodes, session);
@@ -131,20 +146,26 @@ export class AgentTree {
   }
 
   /** @returns the id of the last hop */
-  #chain(nodes: Map<string, Building>, chain: Actor['chain'], principal: string): string {
+  #chain(nodes: Map<string, Building>, chain: Actor['chain'], principal: string, atMs: number): string {
     let parent: string | undefined;
     for (const hop of chain) {
       const delegation = hop.id.startsWith('dlg_') ? this.#delegations.get(hop.id) : undefined;
-      if (delegation === undefined) this.#hop(nodes, hop, parent, principal);
+      if (delegation === undefined) this.#hop(nodes, hop, parent, principal, atMs);
       else this.#delegation(nodes, delegation, parent);
       parent = hop.id;
     }
     return parent ?? principal;
   }
 
-  #hop(nodes: Map<string, Building>, hop: Hop, parent: string | undefined, principal: string): void {
+  #hop(
+    nodes: Map<string, Building>,
+    hop: Hop,
+    parent: string | undefined,
+    principal: string,
+    atMs: number,
+  ): void {
     if (nodes.has(hop.id)) return;
-    const since = this.#since.get(hop.id) ?? this.#now();
+    const since = Math.min(this.#since.get(hop.id) ?? atMs, atMs);
     this.#since.set(hop.id, since);
     const { id, kind, name, assurance } = hop;
     nodes.set(id, {
@@ -195,7 +216,9 @@ export class AgentTree {
   }
 
   #session(nodes: Map<string, Building>, session: LiveSession): void {
-    const leaf = nodes.get(this.#chain(nodes, session.actor.chain, session.actor.chain[0].id));
+    const leaf = nodes.get(
+      this.#chain(nodes, session.actor.chain, session.actor.chain[0].id, session.startedAtMs),
+    );
     if (leaf === undefined) return;
     leaf.sessions.push(session.id);
     if (!leaf.connections.includes(session.connection)) leaf.connections.push(session.connection);

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [-- --only gateway|rooms|lineage|desktop]`: measures the gateway beside what it stands in
+ * `npm run bench [-- --quick] [-- --only gateway|rooms|lineage|agents|desktop]`: measures the gateway beside what it stands in
  * for, each room by itself, how long it takes to know who is behind a connection, and what a person at the desktop waits
  * for; prints tables and writes bench.json. It asserts nothing: figures are for people to judge. A part that fails is
  * named, and the others are measured all the same.
@@ -15,7 +15,7 @@ import { fail, prepare, root, tool } from '../../gateway-core/setup/prepare.mjs'
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 });
-const parts = ['gateway', 'rooms', 'lineage', 'desktop'];
+const parts = ['gateway', 'rooms', 'lineage', 'agents', 'desktop'];
 if (values.only !== undefined && !parts.includes(values.only)) fail(`--only takes ${parts.join(', ')}`);
 
 prepare();
@@ -24,7 +24,7 @@ if (byHand !== undefined)
   fail(`the bench needs Debian packages; run this, then npm run bench again:\n  ${byHand}`);
 
 const report = { at: new Date().toISOString(), quick: values.quick, machine: machine() };
-const measure = { gateway, rooms, lineage, desktop };
+const measure = { gateway, rooms, lineage, agents, desktop };
 for (const part of parts) {
   if (values.only !== undefined && values.only !== part) continue;
   try {
@@ -105,6 +105,13 @@ async function lineage() {
   return lineageBench({ quick: values.quick });
 }
 
+async function agents() {
+  const { agentsBench } = await import(
+    new URL('../../out/test/bench/agents/agents.js', import.meta.url).href
+  );
+  return agentsBench({ quick: values.quick, say: (line) => console.error(`... agents: ${line}`) });
+}
+
 function desktop() {
   const file = join(mkdtempSync(join(tmpdir(), 'throughline-bench-')), 'desktop.json');
   const [node, vitest] = tool('vitest', 'vitest.mjs');
@@ -118,7 +125,14 @@ function desktop() {
   return JSON.parse(readFileSync(file, 'utf8'));
 }
 
-function print({ machine: place, gateway: found, rooms: inRooms, lineage: lookUps, desktop: seen }) {
+function print({
+  machine: place,
+  gateway: found,
+  rooms: inRooms,
+  lineage: lookUps,
+  agents: acting,
+  desktop: seen,
+}) {
   console.log(
     `\n${place.cpu}, ${place.cores} cores, Linux ${place.kernel}, Node ${place.node}, ${place.postgres}`,
   );
@@ -141,6 +155,7 @@ function print({ machine: place, gateway: found, rooms: inRooms, lineage: lookUp
       ]),
     );
   }
+  if (acting !== undefined) printAgents(acting);
   if (seen !== undefined) {
     console.log('\ndesktop, in Chromium without a GPU');
     for (const [name, value] of Object.entries(seen)) console.log(`  ${name}  ${JSON.stringify(value)}`);
@@ -153,6 +168,20 @@ function print({ machine: place, gateway: found, rooms: inRooms, lineage: lookUp
         Object.entries(figures).map(([key, value]) => [key, value]),
       );
   }
+}
+
+function printAgents({ revoke, attach, delegations }) {
+  console.log('\nrevoking an agent, from the request to its last socket closed');
+  table(
+    ['sessions revoked', 'live', 'times', 'p50 ms', 'p99 ms'],
+    revoke.map((row) => [row.sessionsRevoked, row.sessionsLive, row.times, one(row.p50Ms), one(row.p99Ms)]),
+  );
+  console.log(
+    `attach to the watcher's feed: p50 ${one(attach.p50Ms)} ms, p99 ${one(attach.p99Ms)} ms of ${attach.times}`,
+  );
+  console.log(
+    `delegations, ${delegations.atOnce} at once: ${delegations.mintedPerSecond} minted, ${delegations.checkedPerSecond} checked a second`,
+  );
 }
 
 function printGateway(found) {
