@@ -93,7 +93,7 @@ export function addAgentRoutes(app: Hono<Environment>, rooms: GatewayRooms, perm
     return context.json(
       nodes
         .filter((each) => maySee(each.principal))
-        .map((each) => (each.principal === own ? each : quiet(each))),
+        .map((each) => (each.principal === own && permissions.viewsNode(actor, each) ? each : quiet(each))),
     );
   });
 }

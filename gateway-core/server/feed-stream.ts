@@ -1,5 +1,5 @@
 import type { SessionView } from '../contract/api.js';
-import type { AgentChange } from '../contract/delegation.js';
+import type { AgentChange, AgentNode } from '../contract/delegation.js';
 import { type AgentTree, quiet } from './agent-tree.js';
 import { feedLimits, type LineOf, type LiveFeed, lineOf } from './live-feed.js';
 
@@ -14,6 +14,8 @@ export interface FeedStreamOptions {
   readonly ownPrincipal: string;
   /** Whether the reader sees the tree of somebody else, who has sessions on these connections. */
   readonly maySeeTree: (connections: ReadonlySet<string>) => boolean;
+  /** Whether the reader may view the sessions of this node's principal on its connections. */
+  readonly maySeeStatements: (node: AgentNode) => boolean;
   /** Puts on record that this person reads along with others; until that is durable nothing of it is told. */
   readonly noteOthers: () => Promise<void>;
   /** Asked at every beat. */
@@ -162,11 +164,18 @@ class FeedStream {
       const may = verdicts.get(principal) ?? maySeeTree(connectionsOf(principal));
       verdicts.set(principal, may);
       if (!may) continue;
-      const read =
-        principal === ownPrincipal || each.node.statement === undefined || this.#others === 'noted';
-      if (!read) this.#note();
-      this.#add(lineOf({ kind: 'agent', ...each, node: read ? each.node : quiet(each.node) }), true);
+      const node = this.#mayRead(each) ? each.node : quiet(each.node);
+      this.#add(lineOf({ kind: 'agent', ...each, node }), true);
     }
+  }
+
+  /** Whether the reader is told what a node runs: with the right to view its sessions, and of others once that is on record. */
+  #mayRead({ change, node }: AgentChange): boolean {
+    if (node.statement === undefined) return true;
+    if (change === 'ended' || !this.#options.maySeeStatements(node)) return false;
+    if (node.principal === this.#options.ownPrincipal || this.#others === 'noted') return true;
+    this.#note();
+    return false;
   }
 
   #tell(line: string, of: LineOf, session: SessionView): void {

@@ -1,5 +1,6 @@
 import type { Actor } from '../contract/chain.js';
 import type { Action, Decision } from '../contract/decision.js';
+import type { AgentNode } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { type Decider, decideAdmin, decider, type PolicyConnection } from '../policy/index.js';
 import type { Connection, ConnectionRegistry } from './connections.js';
@@ -19,6 +20,8 @@ export interface Permissions {
   admin(actor: Actor, action: Extract<Action, `admin:${string}`>): Decision;
   /** The connection of that name, for somebody who may open a session on it. Throws `denied`. */
   connection(actor: Actor, name: string): Connection;
+  /** Whether the sessions of a node may be viewed, and with them what it runs. */
+  viewsNode(actor: Actor, node: Pick<AgentNode, 'principal' | 'connections'>): boolean;
   /** Others are seen by who looks after people, or who may view others' sessions wherever these are now. */
   watch(actor: Actor, connections: ReadonlySet<string>): boolean;
 }
@@ -55,6 +58,11 @@ export function createPermissions(rooms: {
         action: 'list what you may use: throughline connections; for more, ask an admin',
       });
     },
+    viewsNode: (actor, { principal, connections: names }) =>
+      names.every(
+        (connection) =>
+          session(actor, 'session:view', { connection, protocol: 'postgres', principal }).kind === 'allow',
+      ),
     watch: (actor, names) => {
       if (admin(actor, 'admin:people').kind === 'allow') return true;
       const allowed = (connection: string): boolean =>

@@ -82,6 +82,18 @@ async function hangUp(client: Client): Promise<void> {
   await client.over;
 }
 
+it('a client that has said goodbye has left, however late its socket closes', async () => {
+  const client = await stack.open(engineer);
+  client.socket.write(packet('X'));
+  await client.over;
+  const ended = stack
+    .journal(client.session)
+    .flatMap((record) =>
+      record.kind === 'event' && record.event.kind === 'session.ended' ? [record.event] : [],
+    );
+  expect(ended).toMatchObject([{ endCause: 'client' }]);
+});
+
 describe('grouped', () => {
   it('lets a plain read go before the disk has its intent, and nothing else', async () => {
     const client = await stack.open(engineer);

@@ -359,9 +359,11 @@ export class PostgresSession {
     while (this.#ending === undefined && !this.#slices.empty) this.#guarded(() => this.#nextSlice());
     if (this.#ending !== undefined) return;
     const context = this.#context;
-    this.#ending = this.#leaving
-      ? { cause: 'client', reason: undefined }
-      : { cause: 'target', reason: 'the target closed the connection' };
+    // Who has said goodbye has left, even if the end of its socket comes behind the target's.
+    this.#ending =
+      this.#leaving || this.#clientSide?.terminated === true
+        ? { cause: 'client', reason: undefined }
+        : { cause: 'target', reason: 'the target closed the connection' };
     // What it said last is on its way through the journal: behind it comes the end.
     context?.recorder.flush(() => {
       if (context.replies.length > 0)
