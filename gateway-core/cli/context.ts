@@ -70,7 +70,7 @@ export async function withGateway<T>(
   ]);
   const url = (await chosenGateway(context, input, state)) ?? defaultGateway;
   const [{ inheritedDelegation }, { ownLineage }, { recognise }, settings] = await Promise.all([
-    import('../agent/client/delegated.js'),
+    import('../agent/client/inherited.js'),
     import('../agent/lineage/report.js'),
     import('../agent/lineage/index.js'),
     state.settings(),

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Actor, Hop, Scope } from '../contract/chain.js';
 import type { Lineage, ReportedProcess } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
-import { type Delegation, type Delegations, ownHop } from './delegations.js';
+import type { Delegation } from './delegation.js';
+import { type Delegations, ownHop } from './delegations.js';
 
 /** What an attribution found that somebody should know. */
 export interface Misuse {

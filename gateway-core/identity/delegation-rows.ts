@@ -3,7 +3,7 @@ import { Chain } from '../contract/chain.js';
 import { DelegationScope, ProcessKey } from '../contract/delegation.js';
 import { DelegationId } from '../contract/ids.js';
 import type { DelegationsTable } from '../store/schema.js';
-import type { Delegation } from './delegations.js';
+import type { Delegation } from './delegation.js';
 import { parseGroups } from './sign-ins.js';
 
 const Scopes = z.array(DelegationScope);

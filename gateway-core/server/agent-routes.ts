@@ -5,9 +5,9 @@ import { DelegationRequest, type DelegationResponse, delegationLimits } from '..
 import { ThroughlineError } from '../contract/errors.js';
 import { keyThumbprint, ownHop } from '../identity/index.js';
 import { quiet } from './agent-tree.js';
-import type { Environment, GatewayRooms } from './api.js';
 import { bodyOf } from './http-body.js';
 import type { Permissions } from './permissions.js';
+import type { Environment, GatewayRooms } from './rooms.js';
 import { timelineOf } from './timeline.js';
 
 /** Delegations, and the tree of who acts. */

@@ -5,7 +5,6 @@ import {
   type AdminConnection,
   type AdminPerson,
   type ConnectionDetail,
-  type GatewayInfo,
   HandleRequest,
   type HandleResponse,
   paths,
@@ -20,46 +19,17 @@ import type { Action } from '../contract/decision.js';
 import { lineageHeader, tokensHeader } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { SessionId } from '../contract/ids.js';
-import type { Identity } from '../identity/index.js';
 import { addAgentRoutes } from './agent-routes.js';
-import type { AgentTree } from './agent-tree.js';
-import type { Attachments } from './attachments.js';
 import type { Connection, ConnectionRegistry } from './connections.js';
 import { feedStream } from './feed-stream.js';
-import { type ApiBindings, bodyOf, ndjson } from './http-body.js';
+import { bodyOf, ndjson } from './http-body.js';
 import { asThroughlineError, problemResponse } from './http-problems.js';
-import { feedLimits, type LiveFeed } from './live-feed.js';
-import type { LiveSession, LiveSessions } from './live-sessions.js';
+import { feedLimits } from './live-feed.js';
+import type { LiveSession } from './live-sessions.js';
 import { createPermissions, requireAllowed } from './permissions.js';
-import type { PolicyRegistry } from './policies.js';
-import type { GatewayRecorder } from './recorder.js';
 import { deletedOf, sayDeleted } from './retention.js';
 import { type RevocationRooms, revoke } from './revocations.js';
-import type { RevokedNodes } from './revoked-nodes.js';
-import type { Sealer } from './sealer/index.js';
-
-/** What the API is made of. */
-export interface GatewayRooms {
-  readonly info: () => GatewayInfo;
-  readonly identity: Identity;
-  readonly connections: ConnectionRegistry;
-  readonly policies: PolicyRegistry;
-  readonly live: LiveSessions;
-  readonly feed: LiveFeed;
-  readonly tree: AgentTree;
-  readonly attachments: Attachments;
-  readonly revoked: RevokedNodes;
-  readonly recorder: GatewayRecorder;
-  readonly sealer: Sealer;
-  /** What retention has removed is not missing. */
-  readonly retentionMs: number | undefined;
-  readonly now: () => number;
-}
-
-export interface Environment {
-  Bindings: ApiBindings;
-  Variables: { actor: Actor };
-}
+import type { Environment, GatewayRooms } from './rooms.js';
 
 const ConnectionsBody = zod.object({ connections: zod.array(ConnectionConfig).min(1).max(1000) }).strict();
 const PoliciesBody = zod.object({ text: zod.string().max(1024 * 1024) }).strict();

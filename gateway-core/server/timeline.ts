@@ -2,8 +2,8 @@ import type { NodeTimeline } from '../contract/api.js';
 import type { Actor } from '../contract/chain.js';
 import { DelegationScope } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
-import type { GatewayRooms } from './api.js';
 import type { Permissions } from './permissions.js';
+import type { GatewayRooms } from './rooms.js';
 
 const sessionsMax = 500;
 const statementsMax = 20_000;

@@ -10,9 +10,10 @@ import {
 } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { api } from '../client/api.js';
-import { delegationVariables, type HeldDelegation, holder, mintDelegation } from '../client/delegated.js';
+import { type HeldDelegation, holder, mintDelegation } from '../client/delegated.js';
 import type { DeviceKey } from '../client/dpop.js';
 import type { Gateway } from '../client/gateway.js';
+import { delegationVariables } from '../client/inherited.js';
 import { openTunnel, type Tunnel, type TunnelEvent, type TunnelOptions } from '../tunnel/tunnel.js';
 
 /** How long the last bytes of programs may take after the child has ended. */

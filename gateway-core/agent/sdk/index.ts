@@ -10,8 +10,8 @@
  * Below `throughline run` the parent is the delegation in the environment; elsewhere it is the person who is signed in.
  */
 import type { DelegationRequest } from '../../contract/delegation.js';
-import { inheritedDelegation } from '../client/delegated.js';
 import { type Gateway, openGateway } from '../client/gateway.js';
+import { inheritedDelegation } from '../client/inherited.js';
 import { openState } from '../client/state.js';
 import { notSignedIn } from '../client/tickets.js';
 import { recognise, self } from '../lineage/index.js';
