@@ -168,6 +168,10 @@ export const specs: readonly CommandSpec[] = [
       { flags: '--sessions N', summary: 'sessions that it may open in all' },
       { flags: '--children N', summary: 'agents that it may start in all' },
       { flags: '--purpose TEXT', summary: 'for those who watch' },
+      {
+        flags: '--isolate',
+        summary: 'in a sandbox (bubblewrap): own network and processes, sign-in state hidden; nothing nests',
+      },
       ...client,
     ],
     examples: [

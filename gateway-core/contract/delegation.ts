@@ -115,13 +115,13 @@ const bounds = {
     })
     .strict()
     .optional(),
-  /** The process whose descendants act under this delegation. */
-  evidence: ProcessKey.optional(),
 };
 
 export const DelegationRequest = z
   .object({
     ...bounds,
+    /** The process whose descendants act under this delegation. */
+    evidence: ProcessKey.optional(),
     ttlMs: z.number().int().min(delegationLimits.ttlMsMin).optional(),
     /** Levels that may follow below the child. Never more than the parent has left. */
     levels: z.number().int().min(0).max(delegationLimits.depthMax).optional(),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Actor, Hop, Scope } from '../contract/chain.js';
-import type { Lineage, ReportedProcess } from '../contract/delegation.js';
+import { type Actor, type Hop, hasAgent, type Scope } from '../contract/chain.js';
+import type { Lineage, ProcessKey, ReportedProcess } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import type { Delegation } from './delegation.js';
 import { type Delegations, ownHop } from './delegations.js';
@@ -41,6 +41,11 @@ export function attribute(
   rooms: { readonly delegations: Delegations; readonly isRevoked: (node: string) => boolean },
   use: 'stream' | 'request',
 ): Attributed {
+  const own = presented.delegation === undefined ? undefined : rooms.delegations.get(presented.delegation);
+  // A handle that was given to a process is taken from nobody who does not say which process it is.
+  const byHandle = presented.chain.at(-1)?.assurance === 'issued';
+  if (own?.evidence !== undefined && byHandle && lineage?.kind !== 'attributed')
+    throw new SharedCredential(own, presented);
   if (lineage === undefined) return { actor: presented, misuse: undefined };
   if (lineage.kind === 'unattributed')
     return { actor: { ...presented, lineage: 'unattributed' }, misuse: undefined };
@@ -61,9 +66,9 @@ export function attribute(
         action: 'end that program, and start it anew below `throughline run`',
       },
     );
-  const own = presented.delegation === undefined ? undefined : rooms.delegations.get(presented.delegation);
-  const outside = own?.evidence?.bootId === lineage.bootId && !isBelow(own, steps);
-  if (own !== undefined && outside) throw new SharedCredential(own, presented);
+  // Whoever holds the key speaks for itself, wherever it runs; the programs at its port are those below the process.
+  const checked = own?.evidence !== undefined && (byHandle || use === 'stream');
+  if (checked && !isBelow(own, steps)) throw new SharedCredential(own, presented);
   const actor = chained(presented, steps, rooms.delegations, use);
   const deepest = actor.delegations?.at(-1);
   const inherited =
@@ -72,6 +77,29 @@ export function attribute(
     actor: { ...actor, lineage: 'attributed', ...(inherited ? { inherited } : {}) },
     misuse: inherited ? { kind: 'inherited', delegation: own, to: deepest } : undefined,
   };
+}
+
+/**
+ * Whether the process of a delegation that `actor` asks for is one that it may speak for: itself or what stands below
+ * it, by the lineage of the request. Else an agent could have its person's own shell act under the agent's name.
+ */
+export function mayGiveTo(
+  actor: Actor,
+  lineage: Lineage | undefined,
+  process: ProcessKey,
+  delegations: Delegations,
+): boolean {
+  if (lineage?.kind !== 'attributed' || lineage.bootId !== process.bootId) return false;
+  // Leaf first.
+  const at = lineage.processes.findIndex(
+    (each) => each.pid === process.pid && each.startTicks === process.startTicks,
+  );
+  if (at === -1) return false;
+  if (at === 0 || !hasAgent(actor.chain)) return true;
+  const own = [...stepsOf(actor, lineage, delegations)]
+    .reverse()
+    .findIndex(({ given }) => given.some(({ id }) => actor.delegations?.includes(id) === true));
+  return own > at;
 }
 
 /** A delegation's credential was used by a process that it was not given to. */

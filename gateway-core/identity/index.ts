@@ -22,6 +22,7 @@ import { createSignIns, type RecordEvent, type SignIns } from './sign-ins.js';
 import { createToken } from './token.js';
 import { createWorkloads } from './workloads.js';
 
+export { mayGiveTo } from './attribution.js';
 export { challengeOf } from './authenticate.js';
 export type { Clock } from './bounded.js';
 export { IdentityConfig, type IdentitySettings, type ProviderSettings } from './config.js';

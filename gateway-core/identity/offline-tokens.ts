@@ -57,7 +57,7 @@ async function acceptOne(
   if (issuedMs + identityLimits.clockSkewMsMax < parent.sinceMs) throw refused('it is older than its parent');
   if (expiresAtMs > parent.actor.expiresAtMs + 999) throw refused('it lives longer than its parent');
   if (expiresAtMs <= now) throw refused('it has expired');
-  const { label, connections, actions, purpose, budget, evidence, levels } = payload;
+  const { label, connections, actions, purpose, budget, levels } = payload;
   await delegations.mint(parent.actor, {
     label,
     levels,
@@ -66,7 +66,6 @@ async function acceptOne(
     ...(actions === undefined ? {} : { actions }),
     ...(purpose === undefined ? {} : { purpose }),
     ...(budget === undefined ? {} : { budget }),
-    ...(evidence === undefined ? {} : { evidence }),
     key: await calculateJwkThumbprint(payload.cnf.jwk, 'sha256'),
     handle: false,
     offline: { id: payload.jti, tokenHash },

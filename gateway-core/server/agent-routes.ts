@@ -3,7 +3,7 @@ import { paths } from '../contract/api.js';
 import type { Actor, Hop } from '../contract/chain.js';
 import { DelegationRequest, type DelegationResponse, delegationLimits } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
-import { keyThumbprint, ownHop } from '../identity/index.js';
+import { keyThumbprint, mayGiveTo, ownHop } from '../identity/index.js';
 import { quiet } from './agent-tree.js';
 import { bodyOf } from './http-body.js';
 import type { Permissions } from './permissions.js';
@@ -20,6 +20,12 @@ export function addAgentRoutes(app: Hono<Environment>, rooms: GatewayRooms, perm
     const wanted = await bodyOf(context.req.raw, DelegationRequest);
     // A delegation to nothing helps nobody: a name that is not there, or not for this actor, is most likely a mistake.
     for (const name of wanted.connections ?? []) permissions.connection(actor, name);
+    const { evidence } = wanted;
+    if (evidence !== undefined && !mayGiveTo(actor, context.get('lineage'), evidence, delegations)) {
+      throw new ThroughlineError('denied', 'a delegation is given to a process of one’s own only', {
+        action: 'name the process that asks, or one below it',
+      });
+    }
     const { ttlMs, key, handle, ...bounds } = wanted;
     const { delegation, handle: secret } = await delegations.mint(actor, {
       ...bounds,

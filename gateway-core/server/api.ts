@@ -72,6 +72,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
     });
     if (!result.ok) return problemResponse(result.error, result.dpopNonce);
     context.set('actor', result.actor);
+    context.set('lineage', result.lineage);
     await next();
     context.header('dpop-nonce', result.dpopNonce);
     return undefined;

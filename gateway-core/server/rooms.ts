@@ -1,5 +1,6 @@
 import type { GatewayInfo } from '../contract/api.js';
 import type { Actor } from '../contract/chain.js';
+import type { Lineage } from '../contract/delegation.js';
 import type { Identity } from '../identity/index.js';
 import type { AgentTree } from './agent-tree.js';
 import type { Attachments } from './attachments.js';
@@ -32,5 +33,5 @@ export interface GatewayRooms {
 
 export interface Environment {
   Bindings: ApiBindings;
-  Variables: { actor: Actor };
+  Variables: { actor: Actor; lineage: Lineage | undefined };
 }

@@ -11,6 +11,8 @@ const needed = [
   { package: 'postgresql-contrib', present: () => works('pgbench', ['--version']) },
   { package: 'python3-psycopg', present: () => works('/usr/bin/python3', ['-c', 'import psycopg']) },
   { package: 'chromium', present: () => works('chromium', ['--version']) },
+  { package: 'bubblewrap', present: () => works('bwrap', ['--version']) },
+  { package: 'tmux', present: () => works('tmux', ['-V']) },
   { package: 'openssl', present: () => works('openssl', ['version']) },
 ];
 

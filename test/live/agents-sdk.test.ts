@@ -1,11 +1,22 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { api } from '../../gateway-core/agent/client/api.js';
 import type { Gateway } from '../../gateway-core/agent/client/gateway.js';
+import { self } from '../../gateway-core/agent/lineage/index.js';
 import { openOffline, openParent, type Parent, startOffline } from '../../gateway-core/agent/sdk/index.js';
-import { cloneRoot, type GatewayRun, login, type Person, psql, startGateway } from './harness.js';
-import { createScope, plainEnvironment, run } from './processes.js';
+import { paths } from '../../gateway-core/contract/api.js';
+import {
+  cloneRoot,
+  type GatewayRun,
+  login,
+  type Person,
+  psql,
+  startGateway,
+  type TunnelPlace,
+} from './harness.js';
+import { createScope, plainEnvironment, run, start } from './processes.js';
 
 /** Programs that mint for their own children. */
 const scope = createScope();
@@ -14,6 +25,7 @@ afterAll(() => scope.close());
 let gateway: GatewayRun;
 let engineer: Person;
 let parent: Parent;
+let outside: TunnelPlace;
 
 beforeAll(async () => {
   gateway = await startGateway(scope);
@@ -21,7 +33,8 @@ beforeAll(async () => {
   parent = await openParent({ env: plainEnvironment({ THROUGHLINE_HOME: engineer.home }) });
   scope.onClose(() => parent.close());
   // The demo's database is made with its first use.
-  await psql((await engineer.tunnel('shop-db')).env, 'select 1');
+  outside = await engineer.tunnel('shop-db');
+  await psql(outside.env, 'select 1');
 }, 120_000);
 
 const lineOf = async (of: Gateway): Promise<string> =>
@@ -44,6 +57,30 @@ describe('a program that mints for its children', () => {
     await child.end();
     const after = await run('psql', ['-XAtqc', 'select 1'], { env });
     expect(after.status).not.toBe(0);
+  });
+
+  it('gives a running process its own: what it starts lands there by any port, and no other process can be named', async () => {
+    const sleeper = start(scope, 'sh', ['-c', 'read line; psql -XAtqc "select 7 as given"'], {
+      env: plainEnvironment({
+        PGHOST: '127.0.0.1',
+        PGPORT: String(outside.port),
+        PGUSER: 'engineer',
+        PGDATABASE: 'shop',
+        PGSSLMODE: 'disable',
+      }),
+    });
+    const child = await parent.start({ label: 'given', pid: sleeper.pid });
+    sleeper.stdin.write('go\n');
+    expect((await sleeper.ended).stdout.trim()).toBe('7');
+    const sessions = await engineer.json<{ chain: { name: string; assurance: string }[] }[]>(['sessions']);
+    expect(
+      sessions.map(({ chain }) => chain.map(({ name, assurance }) => `${name} ${assurance}`).join(' > ')),
+    ).toContain('Erin Engineer proven > given observed > psql observed');
+    await child.end();
+    const strangers = await parent.gateway
+      .json({ method: 'POST', path: paths.delegations, body: { label: 'x', evidence: self(1) } }, z.unknown())
+      .catch((error: unknown) => error);
+    expect(strangers).toMatchObject({ code: 'denied' });
   });
 
   it('is told when somebody ends a child', async () => {

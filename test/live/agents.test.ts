@@ -415,6 +415,37 @@ describe('one node, afterwards', () => {
   });
 });
 
+const isolates =
+  spawnSync('bwrap', ['--unshare-net', '--unshare-pid', '--dev-bind', '/', '/', '--', 'true']).status === 0;
+
+describe.skipIf(!isolates)('isolation (skipped where bubblewrap may not make namespaces)', () => {
+  it('reaches its connections and nothing else: no port of its person, no sign-in state, no other process', async () => {
+    const script = `
+      psql -XAtqc "select 'isolated' as mark"
+      psql -XAtqc "select 'service' as mark" service=shop-db
+      env -i PATH=$PATH PGSSLMODE=disable psql -XAtqc "select 1" -h 127.0.0.1 -p $OUTSIDE -U engineer shop || echo refused
+      ls -A $THROUGHLINE_HOME/client $THROUGHLINE_HOME/client-key
+      echo "handle:$THROUGHLINE_HANDLE"
+      kill -0 ${process.pid} 2>/dev/null && echo seen
+      $TL whoami || echo signed out
+    `;
+    const { status, stdout, stderr } = await engineer.cli(
+      ['run', '--agent', 'caged', '--isolate', '--', 'sh', '-c', script],
+      { env: environment() },
+    );
+    expect({
+      status,
+      lines: stdout.split('\n').filter((line) => line !== '' && !line.includes(engineer.home)),
+    }).toEqual({
+      status: 0,
+      lines: ['isolated', 'service', 'refused', 'handle:', 'signed out'],
+    });
+    expect(stderr).toContain('refused');
+    const found = await lines();
+    expect([found.get('isolated'), found.get('service')]).toEqual(['caged proven', 'caged proven']);
+  });
+});
+
 describe('ways around', () => {
   it.skipIf(spawnSync('tmux', ['-V']).status !== 0)(
     'a terminal multiplexer that an agent starts is the agent’s, also when the agent is over',

@@ -14,7 +14,7 @@ export async function readText(
   const chunks: Buffer[] = [];
   let length = 0;
   try {
-    for await (const chunk of message as AsyncIterable<Buffer>) {
+    for await (const chunk of chunksOf(message)) {
       length += chunk.length;
       if (length > bytesMax)
         throw new ThroughlineError('too-large', 'the gateway answers more than can be shown');
@@ -24,6 +24,27 @@ export async function readText(
     throw unreachable(origin, error);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/**
+ * What is answered, piece by piece. A gateway that sends nothing while it is waited for is given up; a reader who takes
+ * his time between two pieces is not.
+ */
+async function* chunksOf(message: IncomingMessage): AsyncGenerator<Buffer> {
+  const chunks = (message as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const silent = setTimeout(
+        () => message.destroy(new Error('no answer in time')),
+        clientLimits.requestIdleTimeoutMs,
+      );
+      const next = await chunks.next().finally(() => clearTimeout(silent));
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    await chunks.return?.();
+  }
 }
 
 /** A body as JSON of the given shape. @throws ThroughlineError internal when it does not fit the contract */
@@ -52,7 +73,7 @@ export async function* readLines(origin: string, message: IncomingMessage): Asyn
   let parts: Buffer[] = [];
   let length = 0;
   try {
-    for await (const chunk of message as AsyncIterable<Buffer>) {
+    for await (const chunk of chunksOf(message)) {
       let start = 0;
       for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
         const line = Buffer.concat([...parts, chunk.subarray(start, end)]).toString('utf8');

@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import { paths } from '../../contract/api.js';
-import { AttachmentItem, type DelegationRequest, DelegationResponse } from '../../contract/delegation.js';
+import {
+  AttachmentItem,
+  type DelegationRequest,
+  DelegationResponse,
+  type Lineage,
+} from '../../contract/delegation.js';
 import { createDeviceJwk, type DeviceKey, deviceKey } from './dpop.js';
 import type { Following, Gateway } from './gateway.js';
 
@@ -17,11 +22,15 @@ export interface HeldDelegation {
 export async function mintDelegation(
   gateway: Gateway,
   request: Omit<DelegationRequest, 'key'>,
+  lineage?: Lineage,
 ): Promise<HeldDelegation> {
   const jwk = createDeviceJwk();
   const { kty, crv, x, y } = jwk;
   const body: DelegationRequest = { ...request, key: { kty, crv, x, y } };
-  const answer = await gateway.json({ method: 'POST', path: paths.delegations, body }, DelegationResponse);
+  const answer = await gateway.json(
+    { method: 'POST', path: paths.delegations, body, lineage },
+    DelegationResponse,
+  );
   return { answer, key: deviceKey(jwk) };
 }
 

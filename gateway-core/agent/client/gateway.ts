@@ -19,6 +19,8 @@ export interface ApiCall {
   readonly path: string;
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: unknown;
+  /** Of the process that it is about, where that is not this one. */
+  readonly lineage?: Lineage | undefined;
 }
 
 /** A gateway as the person who is signed in on this device. Every method throws ThroughlineError. */
@@ -202,7 +204,7 @@ function sendCall(session: Speaker, tickets: Tickets, call: ApiCall): Promise<In
       headers: {
         accept: 'application/json',
         ...content,
-        ...placeOf(session, session.lineage?.()),
+        ...placeOf(session, call.lineage ?? session.lineage?.()),
         ...headers,
       },
       ...(body === undefined ? {} : { body }),

@@ -115,7 +115,11 @@ function requestOptions(origin: string, agent: Agent, call: Call): RequestOption
 
 function send(origin: string, agent: Agent, call: Call): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(requestOptions(origin, agent, call), resolve);
+    const outgoing = request(requestOptions(origin, agent, call), (message) => {
+      // From here on the time runs only while somebody waits for more: see chunksOf.
+      outgoing.setTimeout(0);
+      resolve(message);
+    });
     outgoing.on('timeout', () => outgoing.destroy(new Error('no answer in time')));
     outgoing.on('error', (error) => reject(unreachable(origin, error)));
     outgoing.end(call.body);

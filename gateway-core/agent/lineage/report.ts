@@ -15,10 +15,15 @@ export function reportOf(attribution: Attribution, recognise: Recognise): Lineag
 
 /** Who stands behind this process itself, for what it does on its own. Leaf: this process, as `name` if given. */
 export function ownLineage(recognise: Recognise, name?: string): Lineage | undefined {
+  return lineageOf(process.pid, recognise, name);
+}
+
+/** Who stands behind a process of this user. Leaf: that process, as `name` if given. */
+export function lineageOf(pid: number, recognise: Recognise, name?: string): Lineage | undefined {
   if (process.platform !== 'linux') return undefined;
   const proc = openProc();
   const bootId = proc.bootId();
-  const ancestry = ancestorsOf(proc, process.pid);
+  const ancestry = ancestorsOf(proc, pid);
   if (bootId === undefined || ancestry.kind !== 'chain') return undefined;
   return bounded(
     bootId,

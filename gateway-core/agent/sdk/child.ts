@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import {
   type DelegationRequest,
   type DelegationResponse,
   delegationLimits,
+  type Lineage,
 } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { api } from '../client/api.js';
@@ -28,9 +29,13 @@ export interface ChildOptions {
   /** Who mints: a person's sign-in, or a delegation. */
   readonly parent: Gateway;
   readonly request: Omit<DelegationRequest, 'key'>;
+  /** Of the process that the request names as evidence, where it is not this one. */
+  readonly lineage?: Lineage;
   /** As socketAttribution gives it. */
   readonly attribute?: TunnelOptions['attribute'];
   readonly report?: (event: TunnelEvent) => void;
+  /** Of mode 0700: connections are reached by sockets in here instead of ports, and nothing nests. */
+  readonly isolated?: string;
   /** The delegation is over before `end` was called: revoked, expired, or what it hangs on has ended. */
   readonly onOver?: (cause: string, reason: string | undefined) => void;
 }
@@ -63,7 +68,7 @@ export interface Child {
 
 /** Mints a child and stays with it. @throws ThroughlineError denied: wider than the parent; rate-limited */
 export async function startChild(options: ChildOptions): Promise<Child> {
-  const held = await mintDelegation(options.parent, options.request);
+  const held = await mintDelegation(options.parent, options.request, options.lineage);
   const gateway = options.parent.as(held.answer.id, held.key);
   return new RunningChild(options, held, gateway);
 }
@@ -98,7 +103,7 @@ class RunningChild implements Child {
 
   async environment(): Promise<Readonly<Record<string, string>>> {
     const places = await this.places();
-    this.#directory ??= mkdtempSync(join(tmpdir(), 'throughline-run-'));
+    this.#directory ??= this.#options.isolated ?? mkdtempSync(join(tmpdir(), 'throughline-run-'));
     const services = join(this.#directory, 'pg_service.conf');
     writeFileSync(services, places.map(serviceOf).join('\n'), { mode: 0o600 });
     const { id, handle, chain } = this.answer;
@@ -106,7 +111,9 @@ class RunningChild implements Child {
       ...(places[0] === undefined ? {} : libpqVariables(places[0])),
       PGSERVICEFILE: services,
       [delegationVariables.id]: id,
-      ...(handle === undefined ? {} : { [delegationVariables.handle]: handle }),
+      ...(handle === undefined || this.#options.isolated !== undefined
+        ? {}
+        : { [delegationVariables.handle]: handle }),
       [delegationVariables.gateway]: this.gateway.url,
       THROUGHLINE_AGENT: chain.at(-1)?.name ?? '',
     };
@@ -131,10 +138,13 @@ class RunningChild implements Child {
     const reachable = (await api.connections(this.gateway)).filter(({ access }) => access === 'allowed');
     const places: ChildPlace[] = [];
     for (const detail of reachable.slice(0, tunnelsMax)) {
-      const { attribute, report } = this.#options;
+      const { attribute, report, isolated } = this.#options;
+      const directory = isolated === undefined ? undefined : join(isolated, detail.name);
+      if (directory !== undefined) mkdirSync(directory, { mode: 0o700 });
       const tunnel = await openTunnel({
         gateway: this.gateway,
         connection: detail.name,
+        ...(directory === undefined ? {} : { directory }),
         ...(attribute === undefined ? {} : { attribute }),
         ...(report === undefined ? {} : { report }),
       });

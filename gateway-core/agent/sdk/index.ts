@@ -15,7 +15,7 @@ import { inheritedDelegation } from '../client/inherited.js';
 import { openState } from '../client/state.js';
 import { notSignedIn } from '../client/tickets.js';
 import { recognise, self } from '../lineage/index.js';
-import { ownLineage } from '../lineage/report.js';
+import { lineageOf, ownLineage } from '../lineage/report.js';
 import { socketAttribution } from '../tunnel/behind.js';
 import { type Child, startChild } from './child.js';
 import { mintOffline, type OfflineChild, type OfflineRequest, openOffline } from './offline.js';
@@ -55,19 +55,22 @@ export async function openParent(options: ParentOptions = {}): Promise<Parent> {
   const settings = await state.settings();
   const url = options.gateway ?? env['THROUGHLINE_GATEWAY'] ?? settings.gateway;
   if (url === undefined) throw notSignedIn('any gateway');
+  const known = (each: Parameters<typeof recognise>[0]) => recognise(each, settings.agents);
   const gateway = await openGateway(url, {
     state,
-    lineage: () => ownLineage((each) => recognise(each, settings.agents)),
+    lineage: () => ownLineage(known),
     delegation: inheritedDelegation(env),
   });
   return {
     gateway,
     start: async ({ pid, ...request }, onOver) => {
       const evidence = pid === undefined ? undefined : self(pid);
+      const lineage = pid === undefined ? undefined : lineageOf(pid, known);
       return startChild({
         parent: gateway,
         request: { ...request, ...(evidence === undefined ? {} : { evidence }) },
         attribute: await socketAttribution(state),
+        ...(lineage === undefined ? {} : { lineage }),
         ...(onOver === undefined ? {} : { onOver }),
       });
     },

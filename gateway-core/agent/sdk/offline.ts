@@ -10,10 +10,10 @@ import { Trust } from '../client/trust.js';
 type Claims = z.input<typeof OfflineToken>;
 
 /** Bounds of the child; every one must lie within the parent's, else the gateway refuses it at its first use. */
-export type OfflineRequest = Pick<
-  Claims,
-  'label' | 'connections' | 'actions' | 'purpose' | 'budget' | 'evidence'
-> & { readonly ttlMs: number; readonly levels?: number };
+export type OfflineRequest = Pick<Claims, 'label' | 'connections' | 'actions' | 'purpose' | 'budget'> & {
+  readonly ttlMs: number;
+  readonly levels?: number;
+};
 
 /** Everything that a worker needs to act as the child, on whatever machine. A secret: it holds the child's key. */
 const Credential = z

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { join as pathJoin } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Lineage } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
@@ -30,6 +32,11 @@ export interface TunnelOptions {
   /** 0 or nothing: any free port. */
   readonly port?: number;
   readonly host?: '127.0.0.1' | '::1';
+  /**
+   * Instead of a port: a socket in this directory, which must be the user's own and closed to others (0700). Whoever
+   * reaches it is the user, or was let in; `attribute` says who is behind it.
+   */
+  readonly directory?: string;
   readonly report?: (event: TunnelEvent) => void;
   /** For tests and for platforms that bring their own. */
   readonly lookUp?: PeerLookUp;
@@ -42,6 +49,7 @@ export interface TunnelOptions {
 }
 
 export interface Tunnel {
+  /** Or the directory, as libpq takes one for a host. */
   readonly host: string;
   readonly port: number;
   /** Sockets that are open now. */
@@ -56,8 +64,9 @@ export interface Tunnel {
  * @throws ThroughlineError invalid-config (no look-up on this platform), conflict (port taken)
  */
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
-  const lookUp = options.lookUp ?? platformLookUp();
-  const host = options.host ?? '127.0.0.1';
+  const { directory } = options;
+  const lookUp = directory === undefined ? (options.lookUp ?? platformLookUp()) : ownUser;
+  const host = directory ?? options.host ?? '127.0.0.1';
   const sockets = new Set<Socket>();
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket);
@@ -67,7 +76,10 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     void serve(options, lookUp, socket, sockets.size);
   });
   // EMFILE and the like: the socket is lost, the tunnel goes on.
-  const port = await listen(server, host, options.port ?? 0);
+  const port =
+    directory === undefined
+      ? await listen(server, host, options.port ?? 0)
+      : await listenIn(server, directory);
   server.on('error', () => undefined);
   return {
     host,
@@ -102,6 +114,29 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
   return address.port;
 }
 
+/** PostgreSQL manual, 34.1.2: where libpq looks for a server's socket. */
+const socketPort = 5432;
+
+async function listenIn(server: Server, directory: string): Promise<number> {
+  const { mode, uid } = statSync(directory);
+  if ((mode & 0o077) !== 0 || uid !== process.geteuid?.())
+    throw new ThroughlineError(
+      'invalid-config',
+      'a tunnel’s socket needs a directory that is closed to others',
+    );
+  server.listen({ path: pathJoin(directory, `.s.PGSQL.${socketPort}`), backlog: tunnelLimits.backlog });
+  await once(server, 'listening');
+  return socketPort;
+}
+
+const ownUser: PeerLookUp = () => Promise.resolve({ kind: 'user', uid: process.geteuid?.() ?? -1 });
+
+/** With a reset where there is one: the client then knows that nothing was taken. */
+function reset(socket: Socket): void {
+  if (socket.remoteAddress === undefined) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 async function serve(
   options: TunnelOptions,
   lookUp: PeerLookUp,
@@ -111,7 +146,7 @@ async function serve(
   try {
     const refusal = open > tunnelLimits.socketsMax ? tooMany : await refusalOf(lookUp, socket);
     if (refusal !== undefined) {
-      socket.resetAndDestroy();
+      reset(socket);
       options.report?.(refusal);
       return;
     }
@@ -121,7 +156,7 @@ async function serve(
     // Whoever got the socket meanwhile is not whom the gateway was told of.
     if (behind !== undefined && !behind.stillHolds()) {
       stream.destroy();
-      socket.resetAndDestroy();
+      reset(socket);
       options.report?.({ kind: 'refused', reason: 'changed-hands' });
       return;
     }

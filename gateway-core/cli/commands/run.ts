@@ -1,4 +1,5 @@
 import { becomeSubreaper, self } from '../../agent/lineage/index.js';
+import { ownLineage } from '../../agent/lineage/report.js';
 import { startChild } from '../../agent/sdk/child.js';
 import { socketAttribution } from '../../agent/tunnel/behind.js';
 import { AgentLabel, DelegableAction, delegationLimits } from '../../contract/delegation.js';
@@ -6,6 +7,7 @@ import { ThroughlineError } from '../../contract/errors.js';
 import { ConnectionName } from '../../contract/ids.js';
 import { type Context, type Input, type Run, withGateway } from '../context.js';
 import { failureOf, printFailure } from '../failure.js';
+import { isolation } from '../isolation.js';
 import { parseDurationMs, parseWhole } from '../values.js';
 import { onlyRefusals, runProgram, withoutLibpq } from './exec.js';
 
@@ -15,10 +17,20 @@ export const run: Run = (context, input) =>
     if (program === undefined) throw new Error('commander lets no required argument be missing');
     const request = wanted(input);
     const evidence = self();
+    const sandbox = input.flag('isolate') ? isolation(state.home) : undefined;
+    // Into a sandbox nobody can look: what comes through its sockets is the agent.
+    const within = async () => {
+      const lineage = ownLineage(() => undefined);
+      return {
+        lineage: lineage ?? ({ kind: 'unattributed', reason: 'platform' } as const),
+        stillHolds: () => true,
+      };
+    };
     const child = await startChild({
       parent: gateway,
       request: { ...request, ...(evidence === undefined ? {} : { evidence }) },
-      attribute: await socketAttribution(state),
+      attribute: sandbox === undefined ? await socketAttribution(state) : within,
+      ...(sandbox === undefined ? {} : { isolated: sandbox.directory }),
       report: onlyRefusals(context),
       onOver: (cause, reason) => sayOver(context, request.label, cause, reason),
     });
@@ -26,7 +38,8 @@ export const run: Run = (context, input) =>
       // Descendants that leave their parents come to this process, and stay in its tree.
       await becomeSubreaper();
       const env = { ...withoutLibpq(context.env), ...(await child.environment()) };
-      return await runProgram(program, rest, env);
+      const [command, parameters] = sandbox?.command(program, rest) ?? ([program, rest] as const);
+      return await runProgram(command, parameters, env);
     } finally {
       await child.end();
     }

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import type { Actor } from '../../../gateway-core/contract/chain.js';
 import type { Lineage } from '../../../gateway-core/contract/delegation.js';
 import { ConnectionName } from '../../../gateway-core/contract/ids.js';
-import { attribute, nodeId } from '../../../gateway-core/identity/attribution.js';
+import { attribute, mayGiveTo, nodeId } from '../../../gateway-core/identity/attribution.js';
 import { actorOf, bootId, evidence, lineage, mint, names, process, signedIn } from './delegation-setup.js';
+import { Device } from './support.js';
 
 const use = 'stream' as const;
 
@@ -147,6 +149,60 @@ describe('what a program can try', () => {
     };
     expect(place(stranger, lineage(process(30), process(20))).delegations).toBeUndefined();
     expect(delegation.principal).toBe('demo/engineer');
+  });
+
+  it('a handle that was given to a process is taken from nobody who hides which process it is', async () => {
+    const { gateway, device, actor } = await rooms();
+    const { delegation, handle } = await mint(gateway, actor, { evidence: evidence(20) });
+    const credential = `${delegation.id}.${handle}`;
+    await device.call(gateway, credential);
+    const otherBoot = {
+      ...lineage(process(30), process(20)),
+      bootId: '00000000-0000-4000-8000-000000000000',
+    };
+    for (const hidden of [undefined, { kind: 'unattributed', reason: 'platform' }, otherBoot])
+      expect(await device.call(gateway, credential, { lineage: hidden })).toMatchObject({
+        ok: false,
+        error: { code: 'denied' },
+      });
+    const shown = { lineage: lineage(process(30), process(20)) };
+    expect(await device.call(gateway, credential, shown)).toMatchObject({ ok: true });
+  });
+
+  it('the holder of a key speaks for it from anywhere; the programs at its port are those below its process', async () => {
+    const { gateway, actor } = await rooms();
+    const own = await Device.create();
+    const { delegation } = await mint(gateway, actor, { key: own.thumbprint, evidence: evidence(20) });
+    await own.call(gateway, delegation.id);
+    expect(await own.call(gateway, delegation.id, { lineage: lineage(process(10)) })).toMatchObject({
+      ok: true,
+    });
+    const outside = { lineage: lineage(process(50), process(10)), use };
+    expect(await own.call(gateway, delegation.id, outside)).toMatchObject({
+      ok: false,
+      error: { code: 'denied' },
+    });
+    const inside = { lineage: lineage(process(50), process(20)), use };
+    expect(await own.call(gateway, delegation.id, inside)).toMatchObject({ ok: true });
+  });
+
+  it('an agent cannot have somebody else’s process act under its name', async () => {
+    const { gateway, actor, delegations } = await rooms();
+    const { delegation } = await mint(gateway, actor, { evidence: evidence(20) });
+    const agent: Actor = {
+      ...actor,
+      chain: [...actor.chain, { id: delegation.id, kind: 'agent', name: 'a', assurance: 'issued' }],
+      delegations: [delegation.id],
+    };
+    const found = lineage(process(40), process(30), process(20), process(10));
+    const may = (who: Actor, pid: number, ...by: readonly (Lineage | undefined)[]) =>
+      mayGiveTo(who, by.length === 0 ? found : by[0], evidence(pid), delegations);
+    expect([40, 30, 20, 10, 77].map((pid) => may(agent, pid))).toEqual([true, true, false, false, false]);
+    expect([40, 30, 20, 10, 77].map((pid) => may(actor, pid))).toEqual([true, true, true, true, false]);
+    // Without its own process in the ancestry, only itself.
+    expect([40, 30].map((pid) => may(agent, pid, lineage(process(40), process(30))))).toEqual([true, false]);
+    expect(may(actor, 40, { kind: 'unattributed', reason: 'gone' })).toBe(false);
+    expect(may(actor, 40, undefined)).toBe(false);
   });
 
   it('a spoofed marker only takes away: the claimed delegation is added, nothing is left out', async () => {
