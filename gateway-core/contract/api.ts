@@ -3,7 +3,7 @@ import { RecordingNotice } from './bridge/app.js';
 import { Chain } from './chain.js';
 import { ConnectionSummary, Protocol } from './connection.js';
 import { AgentChange, DelegationScope } from './delegation.js';
-import { EndCause, StatementDecision } from './events.js';
+import { EndCause, SessionBehind, StatementDecision } from './events.js';
 import { ConnectionName, SessionId, Timestamp } from './ids.js';
 import { MaskRule } from './masks.js';
 
@@ -178,6 +178,8 @@ export const SessionDetail = SessionView.extend({
   statements: z.array(StatementView),
   /** What retention has deleted of the recording, and with it of `statements`: all of it, or its beginning. */
   deleted: z.enum(['whole', 'beginning']).optional(),
+  /** The evidence behind the chain: the program at the socket and its ancestors. */
+  behind: SessionBehind.optional(),
 });
 export type SessionDetail = z.infer<typeof SessionDetail>;
 

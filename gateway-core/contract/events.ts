@@ -35,6 +35,21 @@ export type EndCause = z.infer<typeof EndCause>;
 
 const grounds = { policy: z.array(z.string()), policyVersion: z.string() };
 
+/** The processes behind a session's socket on the person's machine, leaf first; arguments redacted and masked. */
+export const SessionBehind = z.object({
+  bootId: z.string(),
+  processes: z.array(
+    z.object({
+      pid: z.number().int(),
+      startTicks: z.string(),
+      name: z.string(),
+      exe: z.string().optional(),
+      arguments: z.array(z.string()).optional(),
+    }),
+  ),
+});
+export type SessionBehind = z.infer<typeof SessionBehind>;
+
 export const AuditEvent = z.discriminatedUnion('kind', [
   z.object({ ...base, kind: z.literal('gateway.started'), version: z.string(), demo: z.boolean() }),
   z.object({ ...base, kind: z.literal('gateway.stopped') }),
@@ -136,20 +151,7 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     lineage: z.enum(['attributed', 'unattributed']).optional(),
     ...grounds,
     /** The processes behind the socket, leaf first; arguments redacted and masked. */
-    payload: z
-      .object({
-        processes: z.array(
-          z.object({
-            pid: z.number().int(),
-            startTicks: z.string(),
-            name: z.string(),
-            exe: z.string().optional(),
-            arguments: z.array(z.string()).optional(),
-          }),
-        ),
-        bootId: z.string(),
-      })
-      .optional(),
+    payload: SessionBehind.optional(),
   }),
   z.object({
     ...base,

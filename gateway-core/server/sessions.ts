@@ -5,7 +5,7 @@ import type { Actor } from '../contract/chain.js';
 import { rowsKeptBytes } from '../contract/connection.js';
 import type { Lineage } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
-import { SessionId } from '../contract/ids.js';
+import { type DelegationId, SessionId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
 import type { Identity, ScramVerifier } from '../identity/index.js';
 import { decider } from '../policy/index.js';
@@ -147,13 +147,52 @@ export class SessionServer {
       return;
     }
     const { actor } = handle;
+    const leave = await this.#useFrom(handle.actor, handle.id, socket.remoteAddress ?? '', start.stream);
+    if (leave === undefined) return;
     try {
       this.admit(actor, connection.name);
+      await this.#serve({ ...start, negotiation: undefined }, actor, connection, 'native', signal, undefined);
     } catch (error) {
       await this.#refuse(start.stream, actor, connection.name, error);
-      return;
+    } finally {
+      leave();
     }
-    await this.#serve({ ...start, negotiation: undefined }, actor, connection, 'native', signal, undefined);
+  }
+
+  /** Where a delegation's handle is in use: nobody at a native listener can tell whose process holds it. */
+  readonly #usedFrom = new Map<string, { readonly address: string; sessions: number }>();
+
+  /** One handle of a delegation from two addresses at once is one that was passed on. Undefined: refused. */
+  async #useFrom(
+    actor: Actor,
+    id: DelegationId,
+    address: string,
+    stream: Duplex,
+  ): Promise<(() => void) | undefined> {
+    const { identity, recorder } = this.#rooms;
+    if (identity.delegations.get(id) === undefined) return () => undefined;
+    const use = this.#usedFrom.get(id) ?? { address, sessions: 0 };
+    if (use.address !== address) {
+      await recorder.record({
+        kind: 'credential.misused',
+        misuse: 'overlapping',
+        delegation: id,
+        chain: actor.chain,
+        verdict: 'denied',
+      });
+      await sayFatal(stream, {
+        code: '28000',
+        message: 'the handle is in use from another address: it is not shared',
+        hint: 'Mint a delegation of its own for each machine.',
+      });
+      return undefined;
+    }
+    use.sessions += 1;
+    this.#usedFrom.set(id, use);
+    return () => {
+      use.sessions -= 1;
+      if (use.sessions === 0) this.#usedFrom.delete(id);
+    };
   }
 
   async #serve(

@@ -108,7 +108,8 @@ describe('sessions of others', () => {
     await expectAccessible(page, 'asking for a reason');
     await page.keyboard.insertText('left the company');
     await page.keyboard.press('Enter');
-    // psql hears of it when it next talks.
+    // Only then does psql talk again, and hear of it: a statement that is under way would be one more in the replay.
+    await see(page.getByRole('article'), 'revoked');
     client.stdin.write('select 2;\n');
     await client.waitFor(/revoked/i);
     await see(page.getByRole('article'), 'revoked');

@@ -38,6 +38,10 @@ function printHead({ stdout }: Context, session: SessionDetail): void {
   const ended = session.endedAt === undefined ? '' : `  ended ${localTime(session.endedAt)}`;
   print(stdout, `started  ${localTime(session.startedAt)}${ended}`);
   if (session.application !== undefined) print(stdout, `tool     ${session.application}`);
+  for (const [at, each] of (session.behind?.processes ?? []).entries()) {
+    const words = each.arguments?.join(' ') ?? each.exe ?? each.name;
+    print(stdout, at === 0 ? 'behind   ' : '         ', dim(`${each.pid}  ${oneLine(words).slice(0, 120)}`));
+  }
   print(stdout);
 }
 

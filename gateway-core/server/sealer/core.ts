@@ -1,6 +1,7 @@
 import type { Log } from '../../audit/log.js';
 import type { ReplayItem, SearchHit, SessionView, StatementView } from '../../contract/api.js';
 import { ThroughlineError } from '../../contract/errors.js';
+import type { SessionBehind } from '../../contract/events.js';
 import type { SessionId } from '../../contract/ids.js';
 import type { JournalSource } from '../../contract/recorder.js';
 import { type RecordingProblem, RecordingReader } from '../../recording/reader.js';
@@ -47,6 +48,8 @@ interface Waiter {
 export interface RecordedStatements {
   readonly statements: StatementView[];
   readonly problems: readonly RecordingProblem[];
+  /** The processes behind the client, as they were recorded. */
+  readonly behind: SessionBehind | undefined;
 }
 
 /**
@@ -202,7 +205,9 @@ export class SealerCore {
     const reader = new RecordingReader(this.#options.place, id);
     const list = new StatementList();
     const slice = new Slice();
+    let behind: SessionBehind | undefined;
     for (const { event } of reader.events()) {
+      if (event.kind === 'session.started') behind = event.payload;
       list.add(event);
       if (slice.isOver) await slice.next();
     }
@@ -210,7 +215,7 @@ export class SealerCore {
     for (const problem of reader.problems) {
       if (!problem.code.endsWith('-missing')) this.#options.onProblem(problem);
     }
-    return { statements: list.views(), problems: reader.problems };
+    return { statements: list.views(), problems: reader.problems, behind };
   }
 
   /** Pull it in slices: nothing is read ahead. */

@@ -25,8 +25,19 @@ export interface Player {
 /** How often the view is drawn anew while it plays; rows come in steps anyway. */
 const tickMs = 50;
 
-/** Plays a session's time. The head stops at the end; playing from the end begins anew. */
-export function usePlayer(head: ReplayHead): Player {
+/** When all of a statement's results had come: when the next one began. Undefined: it is not in this recording. */
+export function endOf(head: ReplayHead, seq: number | undefined): number | undefined {
+  const index = head.statements.findIndex((each) => each.seq === seq);
+  const at = head.statements[index];
+  if (at === undefined) return undefined;
+  return Math.max(at.atMs, (head.statements[index + 1]?.atMs ?? head.durationMs + 1) - 1);
+}
+
+/**
+ * Plays a session's time. The head stops at the end; playing from the end begins anew. It begins with the results of
+ * the statement that was chosen, else with all there is.
+ */
+export function usePlayer(head: ReplayHead, chosen: number | undefined): Player {
   const [skipIdle, setSkipIdle] = useState(true);
   const [speed, setSpeed] = useState<number>(1);
   const [playing, setPlaying] = useState(false);
@@ -39,7 +50,7 @@ export function usePlayer(head: ReplayHead): Player {
       ),
     [head, skipIdle],
   );
-  const [atMs, setAtMs] = useState(() => head.durationMs);
+  const [atMs, setAtMs] = useState(() => endOf(head, chosen) ?? head.durationMs);
   const now = useRef(atMs);
   now.current = atMs;
 

@@ -16,7 +16,7 @@ import { ErrorState } from '../../ui/error-state.js';
 import { Skeleton } from '../../ui/skeleton.js';
 import { durationText } from '../../ui/time.js';
 import { ReplayPages } from './replay-pages.js';
-import { type Player, speeds, usePlayer } from './replay-player.js';
+import { endOf, type Player, speeds, usePlayer } from './replay-player.js';
 import { ReplayScreen } from './replay-screen.js';
 import style from './sessions.module.css';
 import { lastAtOrBefore } from './timeline.js';
@@ -80,7 +80,7 @@ function Playing({
   readonly onStatement: (seq: number) => void;
   readonly reopen: () => void;
 }) {
-  const player = usePlayer(head);
+  const player = usePlayer(head, seq);
   const pages = useMemo(
     () =>
       new ReplayPages(head.items, async (from, count) => {
@@ -104,11 +104,8 @@ function Playing({
   useEffect(() => {
     if (seq === undefined || told.current === seq) return;
     told.current = seq;
-    const wanted = head.statements.findIndex((each) => each.seq === seq);
-    const at = head.statements[wanted];
-    if (at === undefined) return;
-    // Its results as they were when the next one began.
-    seek(Math.max(at.atMs, (head.statements[wanted + 1]?.atMs ?? head.durationMs + 1) - 1));
+    const end = endOf(head, seq);
+    if (end !== undefined) seek(end);
   }, [seq, head, seek]);
 
   const step = (by: number) => {

@@ -1,13 +1,14 @@
-import { Badge, Button, SegmentedControl, Tooltip } from '@mantine/core';
+import { Badge, Button, Popover, SegmentedControl, Tooltip } from '@mantine/core';
 import { IconClockOff, IconHandStop } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
-import type { SessionView as Session } from '../../../gateway-core/contract/api.js';
+import type { SessionView as Session, SessionDetail } from '../../../gateway-core/contract/api.js';
 import { SessionId } from '../../../gateway-core/contract/ids.js';
 import { ErrorState } from '../../ui/error-state.js';
 import { Line } from '../../ui/line.js';
 import { ShortId } from '../../ui/short-id.js';
 import { Skeleton } from '../../ui/skeleton.js';
 import { Lasting, Time } from '../../ui/time.js';
+import { VisibleText } from '../../ui/visible-text.js';
 import { openHop, type TabProps, workbench } from '../../ui/workbench.js';
 import { Replay } from './replay.js';
 import { revokeSession } from './revoke.js';
@@ -60,7 +61,7 @@ function Page({
       className={style['page']}
       aria-label={`Session of ${session.principal} on ${session.connection}`}
     >
-      <Header session={session} />
+      <Header session={session} behind={detail.behind} />
       {detail.problem !== undefined && (
         <ErrorState compact error={detail.problem} retry={() => void readDetail(id)} />
       )}
@@ -96,7 +97,13 @@ function Page({
   );
 }
 
-function Header({ session }: { readonly session: Session }) {
+function Header({
+  session,
+  behind,
+}: {
+  readonly session: Session;
+  readonly behind: SessionDetail['behind'];
+}) {
   const { id, chain, connection, state, startedAt, endedAt, endCause, via, application, corroboration } =
     session;
   return (
@@ -113,6 +120,7 @@ function Header({ session }: { readonly session: Session }) {
           <Lasting from={startedAt} {...(endedAt === undefined ? {} : { to: endedAt })} />
         </span>
         <span>{viaWords[via]}</span>
+        {behind !== undefined && <Behind behind={behind} />}
         {application !== undefined && (
           <span title="application_name, as the client said it">{application}</span>
         )}
@@ -133,5 +141,29 @@ function Header({ session }: { readonly session: Session }) {
         )}
       </div>
     </header>
+  );
+}
+
+/** The program at the socket, and above it who started whom: what the line's last hops stand on. */
+function Behind({ behind: { processes } }: { readonly behind: NonNullable<SessionDetail['behind']> }) {
+  const [leaf] = processes;
+  if (leaf === undefined) return null;
+  return (
+    <Popover position="bottom-start" width={420} withinPortal>
+      <Popover.Target>
+        <Button size="compact-xs" variant="subtle" color="gray">
+          process {leaf.pid}
+        </Button>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <ol className={style['behind']} aria-label="Processes behind this session, the program first">
+          {processes.map(({ pid, name, exe, arguments: words }) => (
+            <li key={pid}>
+              <code>{pid}</code> <VisibleText text={words?.join(' ') ?? exe ?? name} lines={false} />
+            </li>
+          ))}
+        </ol>
+      </Popover.Dropdown>
+    </Popover>
   );
 }

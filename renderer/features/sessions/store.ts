@@ -18,6 +18,7 @@ export interface Detail {
   readonly statements: ReadonlyMap<number, StatementView>;
   /** What retention has deleted of the recording. */
   readonly deleted?: SessionDetail['deleted'];
+  readonly behind?: SessionDetail['behind'];
   readonly problem?: BridgeError;
   readonly read: boolean;
 }
@@ -99,7 +100,7 @@ export function watchSession(id: string): () => void {
 export async function readDetail(id: string): Promise<void> {
   try {
     const detail = await call('sessions.show', { id: id as SessionDetail['id'] });
-    const { statements, deleted, ...rest } = detail;
+    const { statements, deleted, behind, ...rest } = detail;
     put({ ...rest, statements: statements.length });
     changeDetail(id, (before) => {
       const merged = new Map(statements.map((each) => [each.seq, each]));
@@ -107,7 +108,7 @@ export async function readDetail(id: string): Promise<void> {
         const listed = merged.get(seq);
         if (listed === undefined || listed.durationMs < known.durationMs) merged.set(seq, known);
       }
-      return { statements: merged, deleted, read: true };
+      return { statements: merged, deleted, behind, read: true };
     });
   } catch (cause) {
     changeDetail(id, (before) => ({ ...before, problem: failureOf(cause) }));
