@@ -69,15 +69,13 @@ export async function withGateway<T>(
     import('../agent/client/gateway.js'),
   ]);
   const url = (await chosenGateway(context, input, state)) ?? defaultGateway;
-  const [{ inheritedDelegation }, { ownLineage }, { recognise }, settings] = await Promise.all([
+  const [{ inheritedDelegation }, { requestLineage }] = await Promise.all([
     import('../agent/client/inherited.js'),
-    import('../agent/lineage/report.js'),
-    import('../agent/lineage/index.js'),
-    state.settings(),
+    import('../agent/tunnel/behind.js'),
   ]);
   const gateway = await openGateway(url, {
     state,
-    lineage: () => ownLineage((process) => recognise(process, settings.agents)),
+    lineage: await requestLineage(state),
     delegation: inheritedDelegation(context.env),
   });
   try {

@@ -22,8 +22,13 @@ export type Chain = z.infer<typeof Chain>;
 
 /** What one delegation may do at most. `undefined` means: as much as its parent. */
 export interface Scope {
-  readonly connections?: readonly string[];
-  readonly actions?: readonly string[];
+  readonly connections?: readonly string[] | undefined;
+  readonly actions?: readonly string[] | undefined;
+}
+
+/** The chain with one more hop at its end. */
+export function chainWith([root, ...others]: Chain, hop: Hop): Chain {
+  return [root, ...others, hop];
 }
 
 /** Whether somebody other than the person acts: the leaf process that holds a socket is only the person's tool. */

@@ -34,6 +34,9 @@ export const delegationLimits = {
   tokensBytesMax: 6000,
 } as const;
 
+/** A handle's secret: of a delegation, or for one connection at a native listener. */
+export const handlePattern = /^tlh_[A-Za-z0-9_-]{32}$/;
+
 /** Carries a Lineage: base64url of its JSON. */
 export const lineageHeader = 'throughline-lineage';
 /** Carries offline-minted delegations: compact JWS, root first, separated by commas. */
@@ -134,8 +137,8 @@ export type DelegationRequest = z.infer<typeof DelegationRequest>;
 
 /** What one delegation may do at most: its own bounds within those of everything above it. */
 export const DelegationScope = z.object({
-  connections: z.array(z.string()).optional(),
-  actions: z.array(z.string()).optional(),
+  connections: z.array(z.string()).readonly().optional(),
+  actions: z.array(z.string()).readonly().optional(),
 });
 
 export const DelegationResponse = z.object({

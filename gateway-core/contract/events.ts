@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Chain } from './chain.js';
-import { DelegationEnd } from './delegation.js';
+import { DelegationEnd, DelegationScope } from './delegation.js';
 import { ConnectionName, DelegationId, PrincipalId, SessionId, Timestamp } from './ids.js';
 
 /**
@@ -95,7 +95,7 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     trace: z.string(),
     /** offline: signed by the parent's own key, and seen here for the first time. */
     minted: z.enum(['online', 'offline']),
-    scope: z.object({ connections: z.array(z.string()).optional(), actions: z.array(z.string()).optional() }),
+    scope: DelegationScope,
     depth: z.number().int(),
     depthMax: z.number().int(),
     budget: z.object({ sessions: z.number().int(), children: z.number().int() }),

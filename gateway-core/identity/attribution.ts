@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Actor, type Hop, hasAgent, type Scope } from '../contract/chain.js';
+import { type Actor, type Chain, chainWith, type Hop, hasAgent, type Scope } from '../contract/chain.js';
 import type { Lineage, ProcessKey, ReportedProcess } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import type { Delegation } from './delegation.js';
@@ -7,7 +7,7 @@ import { type Delegations, ownHop } from './delegations.js';
 
 /** What an attribution found that somebody should know. */
 export interface Misuse {
-  readonly kind: 'shared' | 'inherited';
+  readonly kind: 'inherited';
   readonly delegation: Delegation;
   readonly to?: string;
 }
@@ -194,14 +194,14 @@ function claimOf(
 /** A chain that grows, its scopes beside it. */
 class Links {
   readonly #presented: Actor;
-  readonly #chain: Hop[];
+  #chain: Chain;
   readonly #scopes: Scope[];
   readonly #delegations: string[];
   #expiresAtMs: number;
 
   constructor(presented: Actor) {
     this.#presented = presented;
-    this.#chain = [...presented.chain];
+    this.#chain = presented.chain;
     this.#scopes = presented.chain.map((_, index) => presented.scopes[index] ?? {});
     this.#delegations = [...(presented.delegations ?? [])];
     this.#expiresAtMs = presented.expiresAtMs;
@@ -232,14 +232,14 @@ class Links {
 
   #push(hop: Hop, scope: Scope): void {
     if (this.#chain.some(({ id }) => id === hop.id)) return;
-    this.#chain.push(hop);
+    this.#chain = chainWith(this.#chain, hop);
     this.#scopes.push(scope);
   }
 
   actor(): Actor {
     return {
       ...this.#presented,
-      chain: this.#chain as [Hop, ...Hop[]],
+      chain: this.#chain,
       scopes: this.#scopes,
       ...(this.#delegations.length === 0 ? {} : { delegations: this.#delegations }),
       expiresAtMs: this.#expiresAtMs,

@@ -9,7 +9,7 @@ import { checkProof, type Nonces, type Proof, proofAlgorithms, ReplayCache } fro
 import { identityLimits, rates } from './limits.js';
 import { acceptOffline } from './offline-tokens.js';
 import { sha256Base64url, sha256Hex } from './secrets.js';
-import { keep, type RecordEvent, rootHop, type SignIns, type TicketRow, ticketPattern } from './sign-ins.js';
+import { actorOf, keep, type RecordEvent, type SignIns, type TicketRow, ticketPattern } from './sign-ins.js';
 
 /** One request as its listener saw it. Header values as received; two `DPoP` headers arrive joined by a comma. */
 export interface PresentedRequest {
@@ -65,19 +65,23 @@ const proofInvalid = (message: string) =>
 
 const delegatedPattern = /^(dlg_[0-9A-HJKMNP-TV-Z]{26})(?:\.(tlh_[A-Za-z0-9_-]{32}))?$/;
 
-const lineageRefused = () =>
-  new ThroughlineError('invalid-request', 'the lineage header cannot be read', {
+/** @throws ThroughlineError invalid-request: what cannot be read is refused, not ignored */
+function lineageOf(header: string | undefined): Lineage | undefined {
+  if (header === undefined || header === '') return undefined;
+  const parsed = Lineage.safeParse(
+    header.length > delegationLimits.lineageBytesMax * 2 ? undefined : jsonOf(header),
+  );
+  if (parsed.success) return parsed.data;
+  throw new ThroughlineError('invalid-request', 'the lineage header cannot be read', {
     action: 'use the same version of Throughline on both sides',
   });
+}
 
-function lineageOf(header: string | undefined): Lineage | undefined | 'unreadable' {
-  if (header === undefined || header === '') return undefined;
-  if (header.length > delegationLimits.lineageBytesMax * 2) return 'unreadable';
+function jsonOf(header: string): unknown {
   try {
-    const parsed = Lineage.safeParse(JSON.parse(Buffer.from(header, 'base64url').toString('utf8')));
-    return parsed.success ? parsed.data : 'unreadable';
+    return JSON.parse(Buffer.from(header, 'base64url').toString('utf8'));
   } catch {
-    return 'unreadable';
+    return undefined;
   }
 }
 
@@ -179,16 +183,13 @@ export function createAuthenticate(options: {
   }
 
   /** Adds what the person's machine says about who is behind the request. */
-  async function placed(request: PresentedRequest, actor: Actor): Promise<Actor | ThroughlineError> {
-    const lineage = lineageOf(request.lineage);
-    if (lineage === 'unreadable') return lineageRefused();
+  async function placed(
+    use: 'stream' | 'request',
+    lineage: Lineage | undefined,
+    actor: Actor,
+  ): Promise<Actor> {
     try {
-      const found = attribute(
-        actor,
-        lineage,
-        { delegations, isRevoked: options.isRevoked },
-        request.use ?? 'request',
-      );
+      const found = attribute(actor, lineage, { delegations, isRevoked: options.isRevoked }, use);
       if (found.misuse !== undefined)
         await misuse(
           found.misuse.kind,
@@ -220,18 +221,16 @@ export function createAuthenticate(options: {
   }
 
   return async (request) => {
-    const known = (error: unknown): ThroughlineError => {
-      if (error instanceof ThroughlineError) return error;
-      throw error;
-    };
-    const presented = await judge(request).catch(known);
-    const result =
-      presented instanceof ThroughlineError ? presented : await placed(request, presented).catch(known);
-    const lineage = lineageOf(request.lineage);
-    const dpopNonce = nonces.current();
-    return result instanceof ThroughlineError
-      ? { ok: false, error: result, dpopNonce }
-      : { ok: true, actor: result, lineage: lineage === 'unreadable' ? undefined : lineage, dpopNonce };
+    try {
+      const presented = await judge(request);
+      if (presented instanceof ThroughlineError) throw presented;
+      const lineage = lineageOf(request.lineage);
+      const actor = await placed(request.use ?? 'request', lineage, presented);
+      return { ok: true, actor, lineage, dpopNonce: nonces.current() };
+    } catch (error) {
+      if (!(error instanceof ThroughlineError)) throw error;
+      return { ok: false, error, dpopNonce: nonces.current() };
+    }
   };
 }
 
@@ -252,16 +251,5 @@ function ticketCache(signIns: SignIns, clock: Clock): (hash: string) => Promise<
       rows.set(hash, row);
     }
     return row;
-  };
-}
-
-function actorOf(row: TicketRow): Actor {
-  return {
-    chain: [rootHop(row.principal, row.displayName, row.method)],
-    scopes: [{}],
-    groups: row.groups,
-    signIn: row.signIn,
-    deviceKey: row.deviceKey,
-    expiresAtMs: row.signInExpiresAtMs,
   };
 }

@@ -56,11 +56,11 @@ export function delegationOf(row: DelegationsTable): Delegation {
     signIn: row.sign_in,
     principal: row.principal,
     above: Chain.parse(JSON.parse(row.chain)),
-    scopes: Scopes.parse(JSON.parse(row.scopes)).map(exact),
+    scopes: Scopes.parse(JSON.parse(row.scopes)),
     groups: parseGroups(row.groups),
     path: Path.parse(JSON.parse(row.path)),
     label: row.label,
-    scope: exact(DelegationScope.parse(JSON.parse(row.scope))),
+    scope: DelegationScope.parse(JSON.parse(row.scope)),
     depth: row.depth,
     depthMax: row.depth_max,
     purpose: row.purpose ?? undefined,
@@ -77,12 +77,5 @@ export function delegationOf(row: DelegationsTable): Delegation {
     childrenUsed: row.children_used,
     createdAtMs: row.created_at_ms,
     expiresAtMs: row.expires_at_ms,
-  };
-}
-
-function exact({ connections, actions }: z.infer<typeof DelegationScope>) {
-  return {
-    ...(connections === undefined ? {} : { connections }),
-    ...(actions === undefined ? {} : { actions }),
   };
 }

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { ulid } from 'ulid';
-import type { Actor, Chain, Hop, Scope } from '../contract/chain.js';
+import { type Actor, type Chain, chainWith, type Hop } from '../contract/chain.js';
 import {
   type DelegationEnd,
   type DelegationRequest,
   delegationLimits,
+  handlePattern,
   type ProcessKey,
 } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
@@ -38,8 +39,6 @@ export type DelegationInput = Omit<DelegationRequest, 'ttlMs' | 'key' | 'handle'
   /** Signed by the parent's key rather than asked for here. */
   readonly offline?: { readonly id: DelegationId; readonly tokenHash: string };
 };
-
-const handlePattern = /^tlh_[A-Za-z0-9_-]{32}$/;
 
 /** The delegations of this gateway. Live ones are in memory, where every use asks for them; the database outlives a restart. */
 export class Delegations {
@@ -101,10 +100,6 @@ export class Delegations {
 
   list(): readonly Delegation[] {
     return [...this.#live.values()];
-  }
-
-  childrenOf(id: string): number {
-    return this.#children.get(id)?.size ?? 0;
   }
 
   /** Those of `principal` that were given to this very process. */
@@ -217,14 +212,11 @@ export class Delegations {
     await keep(this.#record, {
       kind: 'delegation.minted',
       delegation: id,
-      chain: [
-        ...delegation.above,
-        ownHop(delegation, delegation.key === undefined ? 'issued' : 'proven'),
-      ] as [Hop, ...Hop[]],
+      chain: mintedChain(delegation),
       signIn: delegation.signIn,
       trace: delegation.trace,
       minted: delegation.minted,
-      scope: mutable(delegation.scope),
+      scope: delegation.scope,
       depth: delegation.depth,
       depthMax: delegation.depthMax,
       budget: { sessions: delegation.sessionsMax, children: delegation.childrenMax },
@@ -405,6 +397,16 @@ export function ownHop({ id, label }: Pick<Delegation, 'id' | 'label'>, assuranc
   return { id, kind: 'agent', name: label, assurance };
 }
 
+/** How it was given to its holder. How it is known in one use stands in that use's chain. */
+export function givenAs({ key }: Pick<Delegation, 'key'>): 'issued' | 'proven' {
+  return key === undefined ? 'issued' : 'proven';
+}
+
+/** What stands above it, and itself. */
+export function mintedChain(delegation: Delegation): Chain {
+  return chainWith(delegation.above, ownHop(delegation, givenAs(delegation)));
+}
+
 /** The actor at the end of a delegation's chain. */
 export function actorOfDelegation(
   delegation: Delegation,
@@ -412,7 +414,7 @@ export function actorOfDelegation(
   signInEndsAtMs: number,
 ): Actor {
   return {
-    chain: [...delegation.above, ownHop(delegation, assurance)] as [Hop, ...Hop[]],
+    chain: chainWith(delegation.above, ownHop(delegation, assurance)),
     scopes: [...delegation.scopes, delegation.scope],
     groups: delegation.groups,
     signIn: delegation.signIn,
@@ -436,13 +438,6 @@ function spendChild(delegation: Delegation): void {
       fields: { childrenMax: delegation.childrenMax },
     });
   delegation.childrenUsed += 1;
-}
-
-function mutable({ connections, actions }: Scope) {
-  return {
-    ...(connections === undefined ? {} : { connections: [...connections] }),
-    ...(actions === undefined ? {} : { actions: [...actions] }),
-  };
 }
 
 const processText = ({ bootId, pid, startTicks }: ProcessKey): string => `${bootId} ${pid} ${startTicks}`;

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { ulid } from 'ulid';
 import { type Actor, Chain, type Hop, hasAgent, type Scope } from '../contract/chain.js';
+import { handlePattern } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { type ConnectionName, DelegationId, PrincipalId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
@@ -11,8 +12,6 @@ import { identityLimits } from './limits.js';
 import { fitsVerifier, type ScramVerifier, scramVerifier } from './scram.js';
 import { hmac } from './secrets.js';
 import { keep, parseGroups, type RecordEvent, type SignIns } from './sign-ins.js';
-
-const passwordPattern = /^tlh_[A-Za-z0-9_-]{32}$/;
 
 /** A handle that may still begin a session. */
 export interface Handle extends ScramVerifier {
@@ -213,7 +212,7 @@ export function createHandles(options: {
       const handle = await find(id);
       const fits = await fitsVerifier(password, handle ?? decoy(id));
       // HMAC takes a key and the same key with zeros behind it for one: only our own form is the password.
-      return fits && passwordPattern.test(password) ? handle : undefined;
+      return fits && handlePattern.test(password) ? handle : undefined;
     },
   };
 }

@@ -28,7 +28,7 @@ export type { Clock } from './bounded.js';
 export { IdentityConfig, type IdentitySettings, type ProviderSettings } from './config.js';
 export { type DemoSignIn, demoRules } from './context.js';
 export type { Delegation } from './delegation.js';
-export { type Delegations, type EndedDelegation, ownHop } from './delegations.js';
+export { type Delegations, type EndedDelegation, givenAs, mintedChain } from './delegations.js';
 export { keyThumbprint } from './dpop.js';
 export type { RequestInfo } from './http.js';
 export type { ScramVerifier } from './scram.js';

@@ -1,6 +1,6 @@
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { ulid } from 'ulid';
-import type { Actor, Hop } from '../contract/chain.js';
+import type { Actor } from '../contract/chain.js';
 import { ThroughlineError } from '../contract/errors.js';
 import type { AuditEventInput } from '../contract/events.js';
 import { PrincipalId, SignInId } from '../contract/ids.js';
@@ -330,14 +330,15 @@ export function createSignIns(options: {
         .where('expires_at_ms', '>', clock())
         .executeTakeFirst();
       if (row === undefined) return undefined;
-      const actor: Actor = {
-        chain: [rootHop(row.principal, row.display_name, row.method)],
-        scopes: [{}],
-        groups: parseGroups(row.groups),
+      const actor = actorOf({
         signIn: row.id,
         deviceKey: row.device_key,
-        expiresAtMs: row.expires_at_ms,
-      };
+        principal: row.principal,
+        displayName: row.display_name,
+        method: row.method,
+        groups: parseGroups(row.groups),
+        signInExpiresAtMs: row.expires_at_ms,
+      });
       return { actor, sinceMs: row.created_at_ms };
     },
 
@@ -352,9 +353,17 @@ export function createSignIns(options: {
   };
 }
 
-/** The root of every chain: who an identity provider or a trusted platform vouched for. */
-export function rootHop(principal: string, name: string, method: string): Hop {
-  return { id: principal, kind: method === 'workload' ? 'workload' : 'person', name, assurance: 'proven' };
+/** Whoever an identity provider or a trusted platform vouched for: the root of every chain. */
+export function actorOf(row: Omit<TicketRow, 'ticketExpiresAtMs'>): Actor {
+  const { principal: id, displayName: name, method } = row;
+  return {
+    chain: [{ id, kind: method === 'workload' ? 'workload' : 'person', name, assurance: 'proven' }],
+    scopes: [{}],
+    groups: row.groups,
+    signIn: row.signIn,
+    deviceKey: row.deviceKey,
+    expiresAtMs: row.signInExpiresAtMs,
+  };
 }
 
 function newRefreshToken(signIn: string): string {

@@ -1,9 +1,9 @@
 import type { Hono } from 'hono';
 import { paths } from '../contract/api.js';
-import type { Actor, Hop } from '../contract/chain.js';
+import type { Actor } from '../contract/chain.js';
 import { DelegationRequest, type DelegationResponse, delegationLimits } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
-import { keyThumbprint, mayGiveTo, ownHop } from '../identity/index.js';
+import { keyThumbprint, mayGiveTo, mintedChain } from '../identity/index.js';
 import { quiet } from './agent-tree.js';
 import { bodyOf } from './http-body.js';
 import type { Permissions } from './permissions.js';
@@ -36,11 +36,8 @@ export function addAgentRoutes(app: Hono<Environment>, rooms: GatewayRooms, perm
     const answer: DelegationResponse = {
       id: delegation.id,
       ...(secret === undefined ? {} : { handle: secret }),
-      chain: [...actor.chain, ownHop(delegation, delegation.key === undefined ? 'issued' : 'proven')] as [
-        Hop,
-        ...Hop[],
-      ],
-      scope: exact(delegation.scope),
+      chain: mintedChain(delegation),
+      scope: delegation.scope,
       depth: delegation.depth,
       depthMax: delegation.depthMax,
       expiresAt: new Date(delegation.expiresAtMs).toISOString(),
@@ -102,11 +99,4 @@ export function addAgentRoutes(app: Hono<Environment>, rooms: GatewayRooms, perm
         .map((each) => (each.principal === own && permissions.viewsNode(actor, each) ? each : quiet(each))),
     );
   });
-}
-
-function exact({ connections, actions }: { connections?: readonly string[]; actions?: readonly string[] }) {
-  return {
-    ...(connections === undefined ? {} : { connections: [...connections] }),
-    ...(actions === undefined ? {} : { actions: [...actions] }),
-  };
 }

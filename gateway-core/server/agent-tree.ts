@@ -2,7 +2,7 @@ import type { Actor, Hop } from '../contract/chain.js';
 import type { AgentChange, AgentNode } from '../contract/delegation.js';
 import type { AuditEventInput } from '../contract/events.js';
 import type { SessionId } from '../contract/ids.js';
-import type { Delegation, Delegations } from '../identity/index.js';
+import { type Delegation, type Delegations, givenAs } from '../identity/index.js';
 import type { LiveSession, LiveSessions } from './live-sessions.js';
 
 export const treeLimits = {
@@ -184,22 +184,17 @@ export class AgentTree {
 
   #delegation(nodes: Map<string, Building>, each: Delegation, parent: string | undefined): void {
     if (nodes.has(each.id)) return;
-    const { connections, actions } = each.scope;
     nodes.set(each.id, {
       id: each.id,
       ...(parent === undefined ? {} : { parent }),
       kind: 'agent',
       name: each.label,
-      // How it was given. How it was known in one use stands in that session's chain.
-      assurance: each.key === undefined ? 'issued' : 'proven',
+      assurance: givenAs(each),
       state: 'idle',
       principal: each.principal,
       ...(each.evidence === undefined ? {} : { pid: each.evidence.pid }),
       ...(each.purpose === undefined ? {} : { purpose: each.purpose }),
-      scope: {
-        ...(connections === undefined ? {} : { connections: [...connections] }),
-        ...(actions === undefined ? {} : { actions: [...actions] }),
-      },
+      scope: each.scope,
       depth: each.depth,
       depthMax: each.depthMax,
       budget: {

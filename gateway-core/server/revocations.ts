@@ -2,7 +2,6 @@ import type { RevokeRequest, RevokeResponse } from '../contract/api.js';
 import { type Actor, hasAgent } from '../contract/chain.js';
 import type { Decision } from '../contract/decision.js';
 import { ThroughlineError } from '../contract/errors.js';
-import type { SessionId } from '../contract/ids.js';
 import type { Identity } from '../identity/index.js';
 import type { AgentTree } from './agent-tree.js';
 import type { LiveSession, LiveSessions } from './live-sessions.js';
@@ -90,14 +89,14 @@ async function revokeNode(rooms: RevocationRooms, ending: Ending): Promise<Revok
   mayEnd(rooms, actor, sessions, above, { isNode: true, principal });
   if (delegation === undefined) {
     const kept = revoked.add(id);
-    const ended = endAll(live, (each) => each.actor.chain.some((hop) => hop.id === id), words);
+    const ended = live.end((each) => each.actor.chain.some((hop) => hop.id === id), 'revoked', words);
     await recorder.record({ kind: 'actor.revoked', what: 'agent', id, by: actor.chain, reason });
     await kept;
     return { ended: await ended };
   }
   const delegations = identity.delegations.below(id).map((each) => each.id);
   const over = identity.delegations.end(id, 'revoked', { by: actor.chain, reason });
-  const ended = await endAll(live, (each) => each.actor.delegations?.includes(id) === true, words);
+  const ended = await live.end((each) => each.actor.delegations?.includes(id) === true, 'revoked', words);
   await over;
   return { ended: [...new Set([...sessions.map((each) => each.id), ...ended])], delegations };
 }
@@ -119,18 +118,10 @@ async function revokeSignIns(
   const ids = new Set(signIns.map((each) => each.id));
   const delegations = identity.delegations.list().filter((each) => ids.has(each.signIn));
   const over = signIns.map((each) => identity.signOut(each.id, 'revoked'));
-  const ended = endAll(live, (each) => ids.has(each.actor.signIn), words);
+  const ended = live.end((each) => ids.has(each.actor.signIn), 'revoked', words);
   await recorder.record({ kind: 'actor.revoked', what, id, by: actor.chain, reason });
   await Promise.all(over);
   return { ended: await ended, delegations: delegations.map((each) => each.id), signIns: signIns.length };
-}
-
-function endAll(
-  live: LiveSessions,
-  which: (session: LiveSession) => boolean,
-  words: string,
-): Promise<SessionId[]> {
-  return live.end(which, 'revoked', words);
 }
 
 function mayView(rooms: RevocationRooms, actor: Actor, sessions: readonly LiveSession[]): boolean {
@@ -155,7 +146,7 @@ function mayEnd(
   const own = principal === actor.chain[0].id;
   if (hasAgent(actor.chain)) {
     const acting = actor.delegations?.at(-1);
-    if (!own || acting === undefined || above.slice(0, -1).indexOf(acting) === -1) throw agentsMayNot();
+    if (!own || acting === undefined || !above.slice(0, -1).includes(acting)) throw agentsMayNot();
   }
   // What one has started oneself one may always end.
   if (own && isNode) return;

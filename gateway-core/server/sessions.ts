@@ -5,6 +5,7 @@ import type { Actor } from '../contract/chain.js';
 import { rowsKeptBytes } from '../contract/connection.js';
 import type { Lineage } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
+import type { SessionBehind } from '../contract/events.js';
 import { type DelegationId, SessionId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
 import type { Identity, ScramVerifier } from '../identity/index.js';
@@ -18,8 +19,8 @@ import { authenticateHandle } from '../proxy/postgres/native-authentication.js';
 import { PostgresSession, sayFatal } from '../proxy/postgres/session.js';
 import type { Target } from '../proxy/postgres/upstream.js';
 import type { Connection, ConnectionRegistry } from './connections.js';
-import type { LiveSessions } from './live-sessions.js';
-import { createPermissions } from './permissions.js';
+import type { LiveSession, LiveSessions } from './live-sessions.js';
+import { createPermissions, type Permissions } from './permissions.js';
 import type { PolicyRegistry } from './policies.js';
 import type { GatewayRecorder } from './recorder.js';
 
@@ -47,11 +48,13 @@ const ulid = monotonicFactory();
 /** Serves database sessions: streams that came with a ticket, and sockets of the native listener. */
 export class SessionServer {
   readonly #rooms: SessionRooms;
+  readonly #permissions: Permissions;
   readonly #cancelKeys = new CancelKeys();
   readonly #catalogs = new Map<string, CatalogCache>();
 
   constructor(rooms: SessionRooms) {
     this.#rooms = rooms;
+    this.#permissions = createPermissions(rooms);
     rooms.connections.onChange((name) => {
       this.#catalogs.delete(name);
       void rooms.live.end(
@@ -65,7 +68,7 @@ export class SessionServer {
   /** Policy on opening a stream. Throws `denied`, `rate-limited`. */
   admit(actor: Actor, name: string): Connection {
     const { live } = this.#rooms;
-    const connection = createPermissions(this.#rooms).connection(actor, name);
+    const connection = this.#permissions.connection(actor, name);
     if (live.countOf(actor.signIn) >= limits.streamsPerActorMax) {
       throw new ThroughlineError(
         'rate-limited',
@@ -254,13 +257,14 @@ export class SessionServer {
       now,
     });
     const startedAtMs = now();
+    const kept = this.#kept(behind);
     const session: PostgresSession = new PostgresSession({
       id,
       client: start.stream,
       minor: start.minor,
       greeting: start.negotiation,
       actor,
-      behind: this.#kept(behind),
+      behind: kept,
       connection: connection.name,
       via,
       application: parameters.application,
@@ -284,7 +288,7 @@ export class SessionServer {
           startedAtMs,
           via,
           application: parameters.application,
-          program: this.#program(behind),
+          program: programOf(kept),
           statements: () => session.statements(),
           end: (cause, reason) => session.end(cause, reason),
         });
@@ -307,7 +311,7 @@ export class SessionServer {
   }
 
   /** Command lines come from outside: what was redacted where they were read is masked once more. */
-  #kept(behind: Behind) {
+  #kept(behind: Behind): SessionBehind | undefined {
     if (behind?.kind !== 'attributed') return undefined;
     const mask = (text: string): string => this.#rooms.recorder.maskText(text);
     const processes = behind.processes.map(({ pid, startTicks, name, exe, arguments: words }) => ({
@@ -318,13 +322,6 @@ export class SessionServer {
       ...(words === undefined ? {} : { arguments: words.map(mask) }),
     }));
     return { bootId: behind.bootId, processes };
-  }
-
-  #program(behind: Behind): { pid: number; command: string | undefined } | undefined {
-    const leaf = this.#kept(behind)?.processes[0];
-    return leaf === undefined
-      ? undefined
-      : { pid: leaf.pid, command: leaf.arguments?.join(' ').slice(0, 300) };
   }
 
   #target(connection: Connection): Target {
@@ -364,6 +361,14 @@ export class SessionServer {
     }
     await sayFatal(stream, refusalOf(error));
   }
+}
+
+const commandCharactersMax = 300;
+
+function programOf(behind: SessionBehind | undefined): LiveSession['program'] {
+  const leaf = behind?.processes[0];
+  if (leaf === undefined) return undefined;
+  return { pid: leaf.pid, command: leaf.arguments?.join(' ').slice(0, commandCharactersMax) };
 }
 
 /** As the identity room stores it, as the codec takes it. */

@@ -1,3 +1,4 @@
+import { handlePattern } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { DelegationId } from '../../contract/ids.js';
 
@@ -21,7 +22,7 @@ export function inheritedDelegation(env: Environment): InheritedDelegation | und
   const [id, handle] = [env[delegationVariables.id] ?? '', env[delegationVariables.handle] ?? ''];
   if (id === '' || handle === '') return undefined;
   const parsed = DelegationId.safeParse(id);
-  if (parsed.success && /^tlh_[A-Za-z0-9_-]{32}$/.test(handle)) return { id: parsed.data, handle };
+  if (parsed.success && handlePattern.test(handle)) return { id: parsed.data, handle };
   throw new ThroughlineError('usage', 'the delegation in the environment is damaged', {
     action: `unset ${delegationVariables.id} and ${delegationVariables.handle}, or start again below \`throughline run\``,
   });

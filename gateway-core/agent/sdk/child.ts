@@ -15,6 +15,7 @@ import { type HeldDelegation, holder, mintDelegation } from '../client/delegated
 import type { DeviceKey } from '../client/dpop.js';
 import type { Gateway } from '../client/gateway.js';
 import { delegationVariables } from '../client/inherited.js';
+import { programVariables } from '../tunnel/lines.js';
 import { openTunnel, type Tunnel, type TunnelEvent, type TunnelOptions } from '../tunnel/tunnel.js';
 
 /** How long the last bytes of programs may take after the child has ended. */
@@ -108,7 +109,7 @@ class RunningChild implements Child {
     writeFileSync(services, places.map(serviceOf).join('\n'), { mode: 0o600 });
     const { id, handle, chain } = this.answer;
     return {
-      ...(places[0] === undefined ? {} : libpqVariables(places[0])),
+      ...(places[0] === undefined ? {} : programVariables({ ...places[0], ...places[0].tunnel })),
       PGSERVICEFILE: services,
       [delegationVariables.id]: id,
       ...(handle === undefined || this.#options.isolated !== undefined
@@ -175,18 +176,6 @@ class RunningChild implements Child {
     this.#over = true;
     this.#options.onOver?.(cause, reason);
   }
-}
-
-/** PostgreSQL manual, 34.15. The loopback hop has no TLS; the rest of the way has. */
-function libpqVariables({ tunnel, user, database }: ChildPlace): Record<string, string> {
-  return {
-    PGHOST: tunnel.host,
-    PGPORT: String(tunnel.port),
-    PGUSER: user,
-    ...(database === undefined ? {} : { PGDATABASE: database }),
-    PGSSLMODE: 'disable',
-    PGGSSENCMODE: 'disable',
-  };
 }
 
 /** PostgreSQL manual, 34.17. */

@@ -15,8 +15,8 @@ import { inheritedDelegation } from '../client/inherited.js';
 import { openState } from '../client/state.js';
 import { notSignedIn } from '../client/tickets.js';
 import { recognise, self } from '../lineage/index.js';
-import { lineageOf, ownLineage } from '../lineage/report.js';
-import { socketAttribution } from '../tunnel/behind.js';
+import { lineageOf } from '../lineage/report.js';
+import { requestLineage, socketAttribution } from '../tunnel/behind.js';
 import { type Child, startChild } from './child.js';
 import { mintOffline, type OfflineChild, type OfflineRequest, openOffline } from './offline.js';
 
@@ -58,7 +58,7 @@ export async function openParent(options: ParentOptions = {}): Promise<Parent> {
   const known = (each: Parameters<typeof recognise>[0]) => recognise(each, settings.agents);
   const gateway = await openGateway(url, {
     state,
-    lineage: () => ownLineage(known),
+    lineage: await requestLineage(state),
     delegation: inheritedDelegation(env),
   });
   return {

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayInfo, LiveItem, WhoAmI } from '../../contract/api.js';
 import type { AppState, GatewayState, SignInState } from '../../contract/bridge/app.js';
-import type { Lineage } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { api } from '../client/api.js';
 import { type BrowserSignIn } from '../client/browser.js';
@@ -13,6 +12,7 @@ import type { ClientState } from '../client/state.js';
 import { notSignedIn } from '../client/tickets.js';
 import { createTransport } from '../client/transport.js';
 import type { Trust } from '../client/trust.js';
+import { requestLineage } from '../tunnel/behind.js';
 import type { Emit } from './emit.js';
 import { toBridgeError } from './failure.js';
 import { serviceLimits } from './limits.js';
@@ -25,8 +25,6 @@ export interface GatewayLinkOptions {
   /** Another gateway, another person, or nobody any more: what hangs on the old one has to end. */
   readonly ended: (why: 'signed-out' | 'changed') => Promise<void>;
   /** Somebody is signed in and the gateway answers. */
-  /** Who stands behind the requests of this process. */
-  readonly lineage?: () => Lineage | undefined;
   readonly begun: (gateway: Gateway) => void;
 }
 
@@ -272,7 +270,9 @@ export class GatewayLink {
     const signIn = await state.signIn(url).catch(() => undefined);
     if (round !== this.#round) return;
     if (signIn?.tokens === undefined || this.#isOver(signIn.tokens)) return this.#look();
-    const gateway = this.#gateway ?? (await openGateway(url, { state, lineage: this.#options.lineage }));
+    const gateway =
+      this.#gateway ??
+      (await openGateway(url, { state, lineage: await requestLineage(state, 'Throughline') }));
     if (round !== this.#round) {
       if (gateway !== this.#gateway) gateway.close();
       return;

@@ -7,8 +7,6 @@ import { ThroughlineError } from '../../contract/errors.js';
 import { api } from '../client/api.js';
 import type { ClientState } from '../client/state.js';
 import { fingerprintOf, gatewayOrigin, isLoopback, lookAt } from '../client/trust.js';
-import { recognise } from '../lineage/index.js';
-import { ownLineage } from '../lineage/report.js';
 import { createSqlEngine } from '../sql/index.js';
 import { readConnections } from './connections-text.js';
 import type { Emit } from './emit.js';
@@ -49,7 +47,6 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     emit,
     openBrowser: options.openBrowser,
     facts: { version: options.version, platform: options.platform },
-    lineage: () => ownLineage((process) => recognise(process), 'Throughline'),
     begun: () => void tunnels.openAll(preferences.tunnels),
     ended: async (why) => {
       replays.closeAll();

@@ -16,27 +16,44 @@ function conninfoValue(text: string): string {
   return /^[A-Za-z0-9_./:@-]+$/.test(text) ? text : `'${text.replaceAll(/[\\']/g, '\\$&')}'`;
 }
 
-/** What a person pastes into other tools to go through a tunnel. No password stands in any of them: none is needed. */
-export function tunnelLines(place: {
+/** A tunnel as libpq takes it. */
+export interface TunnelAddress {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  readonly database: string;
-}): { psql: string; uri: string; jdbc: string; environment: string } {
-  const { host, port, user, database } = place;
-  const [name, base] = [encodeURIComponent(user), encodeURIComponent(database)];
-  const variables = {
+  readonly database?: string | undefined;
+}
+
+/** PostgreSQL manual, 34.15. The loopback hop has no TLS; the rest of the way has. */
+export function libpqVariables({ host, port, user, database }: TunnelAddress): Record<string, string> {
+  return {
     PGHOST: host,
     PGPORT: String(port),
     PGUSER: user,
-    PGDATABASE: database,
+    ...(database === undefined ? {} : { PGDATABASE: database }),
     PGSSLMODE: 'disable',
   };
+}
+
+/** The same for a program that is started: also what its environment says of GSSAPI does not hold. */
+export function programVariables(address: TunnelAddress): Record<string, string> {
+  return { ...libpqVariables(address), PGGSSENCMODE: 'disable' };
+}
+
+/** What a person pastes into other tools to go through a tunnel. No password stands in any of them: none is needed. */
+export function tunnelLines(place: TunnelAddress & { readonly database: string }): {
+  psql: string;
+  uri: string;
+  jdbc: string;
+  environment: string;
+} {
+  const { host, port, user, database } = place;
+  const [name, base] = [encodeURIComponent(user), encodeURIComponent(database)];
   return {
     psql: psqlCommand({ host, port, user, dbname: database }),
     uri: `postgresql://${name}@${host}:${port}/${base}?sslmode=disable`,
     jdbc: `jdbc:postgresql://${host}:${port}/${base}?user=${name}&sslmode=disable`,
-    environment: Object.entries(variables)
+    environment: Object.entries(libpqVariables(place))
       .map(([key, value]) => `export ${key}=${shellWord(value)}`)
       .join('; '),
   };

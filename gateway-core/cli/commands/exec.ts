@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { socketAttribution } from '../../agent/tunnel/behind.js';
+import { programVariables } from '../../agent/tunnel/lines.js';
 import { openTunnel, type Tunnel } from '../../agent/tunnel/tunnel.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { type Usable, usableConnection } from '../connection.js';
@@ -41,17 +42,12 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function environment(
   env: Environment,
-  usable: Usable,
-  tunnel: Pick<Tunnel, 'host' | 'port'>,
+  { user, database }: Pick<Usable, 'user' | 'database'>,
+  { host, port }: Pick<Tunnel, 'host' | 'port'>,
 ): Environment {
   return {
     ...withoutLibpq(env),
-    PGHOST: tunnel.host,
-    PGPORT: String(tunnel.port),
-    PGUSER: usable.user,
-    ...(usable.database === undefined ? {} : { PGDATABASE: usable.database }),
-    PGSSLMODE: 'disable',
-    PGGSSENCMODE: 'disable',
+    ...programVariables({ host, port, user, database }),
   };
 }
 

@@ -12,7 +12,7 @@ import { MessageWriter } from '../../codec/postgres/writer.js';
 import type { Actor } from '../../contract/chain.js';
 import type { Grounds } from '../../contract/decision.js';
 import { ThroughlineError } from '../../contract/errors.js';
-import type { AuditEventInput, EndCause } from '../../contract/events.js';
+import type { EndCause, SessionBehind } from '../../contract/events.js';
 import type { ConnectionName, SessionId } from '../../contract/ids.js';
 import { limits } from '../../contract/limits.js';
 import type { JournalFailure, Recorder } from '../../contract/recorder.js';
@@ -36,7 +36,7 @@ export interface SessionInput {
   readonly greeting: Uint8Array | undefined;
   readonly actor: Actor;
   /** The processes behind the client's socket, masked: for the record. */
-  readonly behind: Extract<AuditEventInput, { kind: 'session.started' }>['payload'];
+  readonly behind: SessionBehind | undefined;
   readonly connection: ConnectionName;
   readonly via: 'tunnel' | 'native';
   readonly application: string | undefined;

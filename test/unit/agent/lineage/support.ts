@@ -6,8 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, test } from 'vitest';
 import { self } from '../../../../gateway-core/agent/lineage/self.js';
 
-export const onLinux = process.platform === 'linux' ? test : test.skip;
-export const asRoot = process.platform === 'linux' && process.getuid?.() === 0 ? test : test.skip;
+const isLinux = process.platform === 'linux';
+const isRoot = isLinux && process.getuid?.() === 0;
+if (!isLinux) console.warn('skipped: the look-ups are for Linux');
+else if (!isRoot) console.warn("skipped: only root can start another user's process");
+
+export const onLinux = isLinux ? test : test.skip;
+export const asRoot = isRoot ? test : test.skip;
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
