@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { RecordingNotice } from './bridge/app.js';
 import { Chain } from './chain.js';
 import { ConnectionSummary, Protocol } from './connection.js';
+import { Corroboration } from './corroboration.js';
 import { AgentChange, DelegationScope } from './delegation.js';
 import { EndCause, SessionBehind, StatementDecision } from './events.js';
 import { ConnectionName, SessionId, Timestamp } from './ids.js';
@@ -35,6 +36,11 @@ export const paths = {
   search: '/v1/search',
   /** NDJSON of LiveItem for as long as it is read. */
   live: '/v1/live',
+  /** The offline bundle of evidence.ts. */
+  evidence: '/v1/evidence',
+  /** local-record.ts */
+  spool: (device: string, segment: number | string) => `/v1/spool/${encodeURIComponent(device)}/${segment}`,
+  receipts: '/v1/receipts',
   checkpoint: '/v1/log/checkpoint',
   logVerify: '/v1/log/verify',
   adminConnections: '/v1/admin/connections',
@@ -151,8 +157,8 @@ export const SessionView = z.object({
   statements: z.number().int(),
   via: z.enum(['tunnel', 'native']),
   application: z.string().optional(),
-  /** A desktop's own recording to compare with: none yet. */
-  corroboration: z.enum(['corroborated', 'gateway-only', 'desktop-only', 'different', 'pending']).optional(),
+  /** Whether the desktop's own record says the same. */
+  corroboration: Corroboration.optional(),
 });
 export type SessionView = z.infer<typeof SessionView>;
 

@@ -10,6 +10,7 @@ export const actions = [
   'session:view',
   'session:replay',
   'session:revoke',
+  'evidence:export',
   'admin:connections',
   'admin:policies',
   'admin:people',

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { Chain } from './chain.js';
+import { Corroboration } from './corroboration.js';
 import { DelegationEnd, DelegationScope } from './delegation.js';
 import { ConnectionName, DelegationId, PrincipalId, SessionId, Timestamp } from './ids.js';
+import { WireSum } from './local-record.js';
 
 /**
  * What the audit log holds. An event is public except for `payload`: the log's leaf carries only the payload's
@@ -150,6 +152,8 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     delegations: z.array(z.string()).optional(),
     lineage: z.enum(['attributed', 'unattributed']).optional(),
     ...grounds,
+    /** A desktop has said that it records its side too. */
+    spool: z.object({ device: z.string(), segment: z.number().int() }).optional(),
     /** The processes behind the socket, leaf first; arguments redacted and masked. */
     payload: SessionBehind.optional(),
   }),
@@ -171,6 +175,59 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     statements: z.number().int(),
     bytesFromClient: z.number().int(),
     bytesToClient: z.number().int(),
+    /** The raw stream as this side saw it, hashed in blocks: what a desktop's record is compared with. */
+    wire: z.object({ up: WireSum, down: WireSum }).optional(),
+    reason: z.string().optional(),
+  }),
+  /** The desktop's record of a session was held against the gateway's. Later evidence gives another one. */
+  z.object({
+    ...base,
+    kind: z.literal('session.compared'),
+    session: SessionId,
+    verdict: Corroboration,
+    device: z.string().optional(),
+    /** The desktop's records that were compared: where they stand, and the chain over them. */
+    records: z
+      .object({
+        segment: z.number().int(),
+        first: z.number().int(),
+        last: z.number().int(),
+        sha256: z.string(),
+      })
+      .optional(),
+    /** What is not the same, in words. */
+    difference: z.string().max(500).optional(),
+    /** The desktop's wall clock less the gateway's, when its record came. */
+    skewMs: z.number().int().optional(),
+  }),
+  /** A desktop's upload was refused: somebody else's segment, two spools of one name, no record at all. */
+  z.object({
+    ...base,
+    kind: z.literal('spool.refused'),
+    device: z.string(),
+    segment: z.number().int(),
+    code: z.enum(['other-device', 'forked', 'malformed', 'unknown-session', 'too-large', 'lost']),
+    reason: z.string().max(500),
+  }),
+  /** A desktop says that this log does not hold what it was given of it. */
+  z.object({
+    ...base,
+    kind: z.literal('log.disputed'),
+    device: z.string(),
+    principal: PrincipalId,
+    kept: z.string(),
+    given: z.string(),
+    why: z.string(),
+  }),
+  /** An offline bundle was made: binds its manifest, and with that every file in it, to the log. */
+  z.object({
+    ...base,
+    kind: z.literal('evidence.exported'),
+    by: Chain,
+    subject: z.object({ kind: z.enum(['session', 'agent']), id: z.string() }),
+    sessions: z.number().int(),
+    /** SHA-256 of manifest.json, hex. */
+    manifest: z.string(),
     reason: z.string().optional(),
   }),
   z.object({

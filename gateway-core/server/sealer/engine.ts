@@ -1,3 +1,4 @@
+import { leafOf } from '../../audit/leaf-of.js';
 import { type Log, lastPosition } from '../../audit/log.js';
 import type { AuditEvent } from '../../contract/events.js';
 import type { SessionId } from '../../contract/ids.js';
@@ -8,7 +9,6 @@ import { lastRecordedPosition, type SealedSegment } from '../../recording/recove
 import type { RecordingPlace } from '../../recording/segment-file.js';
 import { catchUpIndex } from './catch-up.js';
 import type { IndexDatabase } from './index-database.js';
-import { leafOf } from './leaves.js';
 import { sealerLimits } from './limits.js';
 import { SealedSession } from './sealed-session.js';
 import { recordedSession, SessionFeed } from './session-feed.js';

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { parseLeaf } from '../../audit/leaf.js';
+import { leafOf } from '../../audit/leaf-of.js';
 import type { Log } from '../../audit/log.js';
 import type { VerifyReport } from '../../contract/api.js';
 import type { AuditEvent } from '../../contract/events.js';
@@ -8,7 +9,6 @@ import { timeMs } from '../../recording/event-codec.js';
 import { listSessions } from '../../recording/paths.js';
 import { type RecordedEvent, type RecordingProblem, RecordingReader } from '../../recording/reader.js';
 import type { RecordingPlace } from '../../recording/segment-file.js';
-import { leafOf } from './leaves.js';
 import { recordedSession } from './session-feed.js';
 
 const problemsMax = 1000;

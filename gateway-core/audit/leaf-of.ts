@@ -1,6 +1,6 @@
-import { type Leaf, toLeaf } from '../../audit/leaf.js';
-import { ThroughlineError } from '../../contract/errors.js';
-import type { AuditEvent } from '../../contract/events.js';
+import { ThroughlineError } from '../contract/errors.js';
+import type { AuditEvent } from '../contract/events.js';
+import { type Leaf, toLeaf } from './leaf.js';
 
 /**
  * Strings longer and lists with more entries than this are cut, one step after the other, until the leaf fits.
