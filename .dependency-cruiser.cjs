@@ -19,6 +19,8 @@ const walls = {
   recording: ['contract', 'store'],
   audit: ['contract', 'store'],
   proxy: ['contract', 'codec', 'policy', 'masking'],
+  // Both halves of it, building and verifying, read what recording and audit write; what it shows, the codecs read.
+  evidence: ['contract', 'recording', 'audit', 'codec'],
   // The built-in SQL client speaks the protocol with the gateway's own codec, which is pure.
   agent: ['contract', 'codec'],
 };

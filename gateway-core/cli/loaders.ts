@@ -23,6 +23,7 @@ export const loaders: Readonly<Record<string, Load>> = {
   agents: () => import('./commands/agents.js'),
   'agents show': () => import('./commands/agent-show.js'),
   replay: () => import('./commands/replay.js'),
+  export: () => import('./commands/export.js'),
   search: () => import('./commands/search.js'),
   'log verify': () => import('./commands/log-verify.js'),
   'log checkpoint': () => import('./commands/log-checkpoint.js'),

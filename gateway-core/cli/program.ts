@@ -70,7 +70,8 @@ function commandFor(root: Command, name: string, writers: Writers): Command {
 function describe(command: Command, spec: CommandSpec, chosen: (input: Input) => void): void {
   const details = spec.details === undefined ? '' : `\n\n${spec.details}`;
   command.summary(spec.summary).description(`${sentence(spec.summary)}${details}`);
-  for (const { name, summary } of spec.arguments ?? []) command.argument(`<${name}>`, summary);
+  for (const { name, summary } of spec.arguments ?? [])
+    command.argument(name.startsWith('[') ? name : `<${name}>`, summary);
   for (const { flags, summary, required } of spec.options ?? []) {
     const option = new Option(flags.replace(/ (\S+)$/, ' <$1>'), summary);
     command.addOption(option.makeOptionMandatory(required === true));

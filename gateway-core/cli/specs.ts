@@ -1,5 +1,5 @@
 export interface ArgumentSpec {
-  /** As commander writes it: `NAME`, `CMD...`. All are required. */
+  /** As commander writes it: `NAME`, `CMD...`; `[NAME]` may be left out. */
   readonly name: string;
   readonly summary: string;
   /** What a shell offers for it. */
@@ -283,6 +283,30 @@ export const specs: readonly CommandSpec[] = [
     examples: [
       'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X',
       'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X --speed 4',
+    ],
+  },
+  {
+    name: 'export',
+    summary: 'write an offline bundle of a session, or of everything below an agent',
+    details:
+      'One ZIP with what was done, what came back (masked), who did it, the policies that decided, and proofs that ' +
+      'hold without the gateway. Open its viewer.html in a browser, or check it with `throughline verify`.',
+    arguments: [{ name: '[SESSION]', summary: 'a session', completes: 'sessions' }],
+    options: [
+      { flags: '-o, --output FILE', summary: 'where to', completes: 'files' },
+      { flags: '--agent ID', summary: 'everything below this agent, program or person' },
+      { flags: '--to RECIPIENT', summary: 'encrypt to age recipients (age1...), several with commas' },
+      {
+        flags: '--results LIST',
+        summary: 'result sets as ndjson, csv, parquet or none (default: ndjson,csv)',
+      },
+      { flags: '--reason TEXT', summary: 'goes into the audit log' },
+      { flags: '--force', summary: 'replace a file that is there' },
+      ...client,
+    ],
+    examples: [
+      'throughline export ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X -o evidence.zip',
+      'throughline export --agent dlg_01J9ZQ4T3V8M6K2N5P7R9S1W0X -o run.zip --results csv,parquet',
     ],
   },
   {

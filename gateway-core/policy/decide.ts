@@ -24,7 +24,11 @@ export interface Decider {
   readonly policyVersion: string;
   connect(nowMs: number): Decision;
   statement(statement: PolicyStatement, nowMs: number): Decision;
-  session(action: Extract<Action, `session:${string}`>, own: boolean, nowMs: number): Decision;
+  session(
+    action: Extract<Action, `session:${string}`> | 'evidence:export',
+    own: boolean,
+    nowMs: number,
+  ): Decision;
 }
 
 /**

@@ -29,7 +29,7 @@ action "sql:read", "sql:write", "sql:ddl", "sql:admin" appliesTo {
   principal: [User, Agent], resource: [Connection],
   context: { chain: Chain, time: Time, device?: Device, statement: Statement }
 };
-action "session:view", "session:replay", "session:revoke" appliesTo {
+action "session:view", "session:replay", "session:revoke", "evidence:export" appliesTo {
   principal: [User, Agent], resource: [Connection],
   context: { chain: Chain, time: Time, device?: Device, session: { own: Bool } }
 };

@@ -21,6 +21,7 @@ import { ThroughlineError } from '../contract/errors.js';
 import { SessionId } from '../contract/ids.js';
 import { addAgentRoutes } from './agent-routes.js';
 import type { Connection, ConnectionRegistry } from './connections.js';
+import { addEvidenceRoutes } from './evidence/routes.js';
 import { feedStream } from './feed-stream.js';
 import { bodyOf, ndjson } from './http-body.js';
 import { asThroughlineError, problemResponse } from './http-problems.js';
@@ -285,6 +286,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
   });
 
   addAgentRoutes(app, rooms, permissions);
+  addEvidenceRoutes(app, rooms, permissions, (actor, id) => viewOf(actor, id, 'session:view'));
 
   app.get(paths.search, async (context) => {
     const actor = context.get('actor');

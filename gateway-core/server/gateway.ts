@@ -293,6 +293,12 @@ async function compose(
     recorder,
     sealer,
     retentionMs: config.retention?.recordings,
+    places: {
+      recordingsDirectory: join(directories.data, 'recordings'),
+      recordingKey: keys.derive('recording'),
+      logDirectory: join(directories.data, 'audit'),
+    },
+    desktopLines: async function* none() {},
     now,
   });
   rooms = { identity, sessions, app };

@@ -49,6 +49,37 @@ async function boundedText(request: Request): Promise<string> {
   }
 }
 
+/** Bytes as they are read. `done` is called once, when they have ended, failed, or nobody reads on. */
+export function byteStream(bytes: AsyncGenerator<Uint8Array>, done: () => void): ReadableStream<Uint8Array> {
+  let over = false;
+  const finish = (): void => {
+    if (!over) done();
+    over = true;
+  };
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          const next = await bytes.next();
+          if (next.done !== true) {
+            controller.enqueue(next.value);
+            return;
+          }
+          controller.close();
+        } catch (error) {
+          controller.error(error);
+        }
+        finish();
+      },
+      async cancel() {
+        finish();
+        await bytes.return(undefined);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
 /** One JSON value a line. Nothing is begun before somebody reads: an answer to HEAD is never read nor cancelled. */
 export function ndjson(items: AsyncIterable<unknown>): ReadableStream<Uint8Array> {
   let iterator: AsyncIterator<unknown> | undefined;

@@ -16,7 +16,11 @@ export interface PolicySession {
 /** What the policies in force say, for the parts of the server that ask. */
 export interface Permissions {
   on(actor: Actor, connection: PolicyConnection): Decider;
-  session(actor: Actor, action: Extract<Action, `session:${string}`>, session: PolicySession): Decision;
+  session(
+    actor: Actor,
+    action: Extract<Action, `session:${string}`> | 'evidence:export',
+    session: PolicySession,
+  ): Decision;
   admin(actor: Actor, action: Extract<Action, `admin:${string}`>): Decision;
   /** The connection of that name, for somebody who may open a session on it. Throws `denied`. */
   connection(actor: Actor, name: string): Connection;

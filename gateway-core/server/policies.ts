@@ -53,6 +53,18 @@ export class PolicyRegistry {
     };
   }
 
+  /** The text of a version that was in force at some time. */
+  async textOf(version: string): Promise<string | undefined> {
+    if (version === this.#current.version) return this.#current.text;
+    const row = await this.#state
+      .selectFrom('policies')
+      .select('text')
+      .where('version', '=', version)
+      .limit(1)
+      .executeTakeFirst();
+    return row?.text;
+  }
+
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }

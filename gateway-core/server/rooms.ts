@@ -1,6 +1,8 @@
 import type { GatewayInfo } from '../contract/api.js';
 import type { Actor } from '../contract/chain.js';
 import type { Lineage } from '../contract/delegation.js';
+import type { SessionId } from '../contract/ids.js';
+import type { DesktopLine } from '../contract/local-record.js';
 import type { Identity } from '../identity/index.js';
 import type { AgentTree } from './agent-tree.js';
 import type { Attachments } from './attachments.js';
@@ -28,6 +30,14 @@ export interface GatewayRooms {
   readonly sealer: Sealer;
   /** What retention has removed is not missing. */
   readonly retentionMs: number | undefined;
+  /** Where recordings and log stand, for the thread of an export. */
+  readonly places: {
+    readonly recordingsDirectory: string;
+    readonly recordingKey: Uint8Array;
+    readonly logDirectory: string;
+  };
+  /** What the person's desktop has recorded of a session, oldest first. */
+  readonly desktopLines: (session: SessionId) => AsyncIterable<DesktopLine>;
   readonly now: () => number;
 }
 

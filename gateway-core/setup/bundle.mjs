@@ -20,6 +20,7 @@ export const programs = [
   'store/state-worker',
   'server/sealer/sealer-worker',
   'server/sealer/verify-worker',
+  'server/evidence/export-worker',
   'agent/client/keyring-child',
 ];
 

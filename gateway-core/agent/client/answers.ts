@@ -26,6 +26,15 @@ export async function readText(
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** The body's bytes. @throws ThroughlineError gateway-unreachable when it breaks off */
+export async function* readBytes(origin: string, message: IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    yield* chunksOf(message);
+  } catch (error) {
+    throw unreachable(origin, error);
+  }
+}
+
 /**
  * What is answered, piece by piece. A gateway that sends nothing while it is waited for is given up; a reader who takes
  * his time between two pieces is not.

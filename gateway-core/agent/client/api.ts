@@ -19,6 +19,7 @@ import {
   WhoAmI,
 } from '../../contract/api.js';
 import { AgentNode } from '../../contract/delegation.js';
+import type { EvidenceRequest } from '../../contract/evidence.js';
 import type { Gateway } from './gateway.js';
 
 /**
@@ -42,6 +43,10 @@ export const api = {
 
   recording: (gateway: Gateway, id: string) =>
     gateway.lines({ method: 'GET', path: paths.recording(id) }, ReplayItem),
+
+  /** The offline bundle, as it is built. */
+  evidence: (gateway: Gateway, body: EvidenceRequest) =>
+    gateway.bytes({ method: 'POST', path: paths.evidence, body }),
 
   revoke: (
     gateway: Gateway,

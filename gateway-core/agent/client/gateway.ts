@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { paths } from '../../contract/api.js';
 import { type Lineage, lineageHeader, tokensHeader } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
-import { header, isSuccess, parseAnswer, readLines, readProblem, readText } from './answers.js';
+import { header, isSuccess, parseAnswer, readBytes, readLines, readProblem, readText } from './answers.js';
 import { type DeviceKey, deviceKey } from './dpop.js';
 import type { InheritedDelegation } from './inherited.js';
 import { createNonce, type Session } from './oauth.js';
@@ -38,6 +38,8 @@ export interface Gateway {
   /** A streamed answer, each line checked. */
   lines<T>(call: ApiCall, schema: z.ZodType<T>): AsyncGenerator<T>;
   /** A streamed answer that goes on until `abort`, which also ends a read that waits. */
+  /** The answer's bytes, as they come. */
+  bytes(call: ApiCall): AsyncGenerator<Uint8Array>;
   follow<T>(call: ApiCall, schema: z.ZodType<T>): Following<T>;
   /** One session on a connection: the raw protocol stream (`Upgrade: throughline/1`). */
   /** `lineage`: the program that the stream is for, where the operating system tells. */
@@ -146,6 +148,9 @@ function gatewayOf(
     text: async (call) => readText(origin, await answer(call)),
     lines: async function* (call, schema) {
       for await (const line of readLines(origin, await answer(call))) yield parseAnswer(origin, line, schema);
+    },
+    bytes: async function* (call) {
+      yield* readBytes(origin, await answer(call));
     },
     follow: (call, schema) => follow(origin, () => answer(call), schema),
     openStream: (connection, lineage) => openStream(session, tickets, connection, lineage),

@@ -126,7 +126,7 @@ export async function writePrivate(path: string, bytes: Uint8Array | string): Pr
 }
 
 /** Refresh tokens rotate: a rename that a power cut takes back would lose the sign-in. */
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const directory = await open(path, 'r');
   try {

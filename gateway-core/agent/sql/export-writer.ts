@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { SqlProblem } from '../../contract/bridge/sql.js';
 import type { ExportView } from '../../contract/bridge/work.js';
 import { ThroughlineError } from '../../contract/errors.js';
-import type { RowFormat } from './formats.js';
+import type { RowFormat } from '../../contract/result-text.js';
 import { sqlLimits } from './limits.js';
 import type { SqlResult } from './result.js';
 import { RowStore } from './row-store.js';

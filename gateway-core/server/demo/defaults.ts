@@ -28,14 +28,16 @@ permit (
 @id("everyone-sees-their-own-sessions")
 permit (
   principal is User,
-  action in [Action::"session:view", Action::"session:replay", Action::"session:revoke"],
+  action in [
+    Action::"session:view", Action::"session:replay", Action::"session:revoke", Action::"evidence:export"
+  ],
   resource is Connection
 ) when { context.session.own };
 
 @id("auditors-see-everything-that-happened")
 permit (
   principal in Group::"auditors",
-  action in [Action::"session:view", Action::"session:replay"],
+  action in [Action::"session:view", Action::"session:replay", Action::"evidence:export"],
   resource is Connection
 );
 

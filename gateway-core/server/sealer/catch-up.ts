@@ -32,22 +32,26 @@ export function catchUpIndex({ index, log, place, committed }: CatchUp): void {
     let at = from;
     for (const entry of log.entries(from, to)) {
       const event = parseLeaf(entry);
-      if (event !== undefined && at >= loggedTo) feed.event(event, event.pos, recordedSession(event));
+      if (event !== undefined && at >= loggedTo) {
+        feed.event(event, event.pos, recordedSession(event));
+        feed.entry(event, at);
+      }
       if (event !== undefined && at >= searchedTo && 'session' in event && event.session !== undefined) {
         touched.add(event.session);
       }
       at += 1;
     }
-    index.apply({ sessions: feed.changes, chunks: [], loggedTo: Math.max(loggedTo, to), searchedTo });
+    const { changes: sessions, refs } = feed;
+    index.apply({ sessions, refs, chunks: [], loggedTo: Math.max(loggedTo, to), searchedTo });
     feed.applied();
   }
   for (const session of touched) {
     for (const chunk of chunksOf(index, place, session, committed)) {
-      index.apply({ sessions: [], chunks: [chunk], loggedTo: log.size, searchedTo });
+      index.apply({ sessions: [], refs: [], chunks: [chunk], loggedTo: log.size, searchedTo });
     }
   }
   if (searchedTo < log.size)
-    index.apply({ sessions: [], chunks: [], loggedTo: log.size, searchedTo: log.size });
+    index.apply({ sessions: [], refs: [], chunks: [], loggedTo: log.size, searchedTo: log.size });
 }
 
 /** The session's records behind its last document, as documents. */

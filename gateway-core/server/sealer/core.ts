@@ -196,6 +196,11 @@ export class SealerCore {
     return this.#parts().index.sessions(filter);
   }
 
+  /** Indexes of the log's entries under these keys, ascending. */
+  refs(keys: readonly string[]): number[] {
+    return this.#parts().index.refs(keys);
+  }
+
   session(id: SessionId): SessionView | undefined {
     return this.#parts().index.session(id);
   }

@@ -155,7 +155,7 @@ export class SealerEngine {
   #event(round: Round, { position, event }: EventRecord, nowMs: number): void {
     const session = recordedSession(event);
     if (session === undefined) {
-      this.#leaf(round, position, leafOf(event, position, noSalt));
+      this.#leaf(round, position, event, leafOf(event, position, noSalt));
       return;
     }
     const sealed = this.#session(session, round);
@@ -168,7 +168,7 @@ export class SealerEngine {
       complete = sealed.complete(event);
       sealed.event(position, logIndex, complete, nowMs);
     }
-    this.#leaf(round, position, leafOf(complete, position, sealed.salt));
+    this.#leaf(round, position, complete, leafOf(complete, position, sealed.salt));
     this.#feed.event(complete, position, session);
     this.#seal(round, sealed, undefined, writer.closedBy('event', position, timeMs(event.at) ?? nowMs));
   }
@@ -183,7 +183,8 @@ export class SealerEngine {
     this.#seal(round, sealed, record.position, writer.closedBy('content', record.position, record.atMs));
   }
 
-  #leaf(round: Round, position: number | undefined, leaf: Uint8Array): void {
+  #leaf(round: Round, position: number | undefined, event: AuditEvent, leaf: Uint8Array): void {
+    this.#feed.entry(event, this.#parts.log.size + round.leaves.length);
     round.leaves.push(leaf);
     round.position = position ?? round.position;
     round.leafBytes += leaf.length;
@@ -210,7 +211,7 @@ export class SealerEngine {
       bytes: segment.bytes,
       sha256: segment.sha256,
     };
-    this.#leaf(round, position, leafOf(event, position, noSalt));
+    this.#leaf(round, position, event, leafOf(event, position, noSalt));
   }
 
   #session(id: SessionId, round: Round): SealedSession {
@@ -257,7 +258,8 @@ export class SealerEngine {
       else searchedTo = Math.min(searchedTo, chunk.openedAtLogIndex);
     }
     const changes = [...this.#feed.changes];
-    if (changes.length === 0 && due.length === 0) return;
+    const { refs } = this.#feed;
+    if (changes.length === 0 && refs.length === 0 && due.length === 0) return;
     const chunks = due.flatMap(({ id, pendingChunk: chunk }) =>
       chunk === undefined
         ? []
@@ -270,7 +272,7 @@ export class SealerEngine {
             },
           ],
     );
-    index.apply({ sessions: changes, chunks, loggedTo: log.size, searchedTo });
+    index.apply({ sessions: changes, refs, chunks, loggedTo: log.size, searchedTo });
     this.#feed.applied();
     for (const session of due) session.chunkWritten();
   }

@@ -12,7 +12,7 @@ import {
 import { sealerLimits } from './limits.js';
 
 /** Raised with every change of the schema or of what words are: an older index is thrown away and made anew. */
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 const schema = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -27,6 +27,7 @@ const schema = `
   CREATE TABLE chunks (
     id INTEGER PRIMARY KEY, session TEXT NOT NULL, first_position INTEGER NOT NULL, last_position INTEGER NOT NULL
   );
+  CREATE TABLE refs (key TEXT NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (key, entry)) WITHOUT ROWID;
   CREATE INDEX chunks_of_session ON chunks (session, last_position);
   CREATE VIRTUAL TABLE words USING fts5(text, content='', contentless_delete=1, detail=none, tokenize='ascii');
 `;
@@ -91,6 +92,8 @@ export interface SessionChange {
 
 export interface IndexChanges {
   readonly sessions: Iterable<SessionChange>;
+  /** Where entries of the log are found again: `refsOf`. */
+  readonly refs: readonly { readonly key: string; readonly entry: number }[];
   readonly chunks: readonly {
     session: SessionId;
     firstPosition: number;
@@ -196,6 +199,8 @@ export class IndexDatabase {
     this.#transaction(() => {
       for (const change of changes.sessions) this.#session(change);
       for (const chunk of changes.chunks) this.#chunk(chunk);
+      for (const { key, entry } of changes.refs)
+        this.#change('INSERT OR IGNORE INTO refs (key, entry) VALUES (?, ?)', [key, entry]);
       const put = 'INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)';
       this.#change(put, ['loggedTo', changes.loggedTo]);
       this.#change(put, ['searchedTo', changes.searchedTo]);
@@ -289,6 +294,16 @@ export class IndexDatabase {
                  ORDER BY started_at DESC, id DESC LIMIT ?`;
     const values = of === undefined ? [limit] : [of, limit];
     return this.#rows(sql, values).map(toView);
+  }
+
+  /** Indexes of the log's entries under these keys, ascending, each once. */
+  refs(keys: readonly string[]): number[] {
+    const entries = new Set<number>();
+    for (const key of keys) {
+      for (const row of this.#rows('SELECT entry AS value FROM refs WHERE key = ?', [key]))
+        entries.add(Number(Count.parse(row).value));
+    }
+    return [...entries].sort((a, b) => a - b);
   }
 
   liveSessions(): SessionId[] {

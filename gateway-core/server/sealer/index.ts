@@ -42,6 +42,8 @@ export interface Sealer {
   caughtUp(position?: number): Promise<void>;
   /** Newest first, at most 1,000. `of`: a principal or the id of any hop. */
   sessions(filter?: SessionFilter): Promise<SessionView[]>;
+  /** Indexes of the log's entries outside of recordings under these keys (`refsOf`), ascending. */
+  refs(keys: readonly string[]): Promise<number[]>;
   session(id: SessionId): Promise<SessionView | undefined>;
   /** What can be read; what cannot is complained of, and stands in `recordedStatements`. */
   statements(id: SessionId): Promise<StatementView[]>;
@@ -226,6 +228,10 @@ class SealerClient implements Sealer {
     } finally {
       if (!done) await this.#ask('closeReplay', cursor).catch(() => undefined);
     }
+  }
+
+  refs(keys: readonly string[]): Promise<number[]> {
+    return this.#ask('refs', keys);
   }
 
   search(query: string, limit: number): Promise<SearchHit[]> {

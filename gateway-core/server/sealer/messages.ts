@@ -11,6 +11,7 @@ import type { UnfinishedSession } from './unfinished.js';
 export interface SealerMethods {
   caughtUp(position: number | undefined): void;
   sessions(filter: SessionFilter): SessionView[];
+  refs(keys: readonly string[]): number[];
   session(id: SessionId): SessionView | undefined;
   statements(id: SessionId): RecordedStatements;
   search(query: string, limit: number): SearchHit[];

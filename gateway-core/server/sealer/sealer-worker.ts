@@ -73,6 +73,7 @@ function deskOf(core: SealerCore): Desk {
   return {
     caughtUp: (position) => core.caughtUp(position),
     sessions: (filter) => core.sessions(filter),
+    refs: (keys) => core.refs(keys),
     session: (id) => core.session(id),
     statements: (id) => core.statements(id),
     search: (query, limit) => core.search(query, limit),

@@ -1,7 +1,8 @@
 import type { LeafEvent } from '../../audit/leaf.js';
 import type { AuditEvent } from '../../contract/events.js';
 import type { SessionId } from '../../contract/ids.js';
-import type { IndexDatabase, SessionChange } from './index-database.js';
+import type { IndexChanges, IndexDatabase, SessionChange } from './index-database.js';
+import { refsOf } from './refs.js';
 
 /**
  * Gathers what events change in the index's table of sessions. The same for the running sealer and for an index that
@@ -11,6 +12,7 @@ export class SessionFeed {
   readonly #index: IndexDatabase;
   readonly #seqMax = new Map<SessionId, number>();
   #changes = new Map<SessionId, SessionChange>();
+  #refs: { readonly key: string; readonly entry: number }[] = [];
 
   constructor(index: IndexDatabase) {
     this.#index = index;
@@ -34,6 +36,11 @@ export class SessionFeed {
     }
   }
 
+  /** An entry of the log that may stand in no session's recording. */
+  entry(event: AuditEvent | LeafEvent, entry: number): void {
+    for (const key of refsOf(event)) this.#refs.push({ key, entry });
+  }
+
   #change(id: SessionId): SessionChange {
     let change = this.#changes.get(id);
     if (change === undefined) {
@@ -53,12 +60,17 @@ export class SessionFeed {
     return this.#changes.values();
   }
 
+  get refs(): IndexChanges['refs'] {
+    return this.#refs;
+  }
+
   applied(): void {
     for (const { id, seqMax, ended } of this.#changes.values()) {
       if (ended === undefined) this.#seqMax.set(id, seqMax);
       else this.#seqMax.delete(id);
     }
     this.#changes = new Map();
+    this.#refs = [];
   }
 }
 

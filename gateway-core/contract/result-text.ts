@@ -1,5 +1,7 @@
-import type { ResultColumn } from '../../contract/bridge/sql.js';
-import type { ExportView } from '../../contract/bridge/work.js';
+import type { ResultColumn } from './bridge/sql.js';
+import type { ExportView } from './bridge/work.js';
+
+type Column = Pick<ResultColumn, 'name' | 'kind'>;
 
 /** Writes rows in one format: a beginning, each row, an end. */
 export interface RowFormat {
@@ -11,7 +13,7 @@ export interface RowFormat {
 /** RFC 8259's number: what PostgreSQL writes as NaN or Infinity is none. */
 const jsonNumber = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
-export function formatOf(format: ExportView['format'], columns: readonly ResultColumn[]): RowFormat {
+export function formatOf(format: ExportView['format'], columns: readonly Column[]): RowFormat {
   switch (format) {
     case 'csv':
       return csv(columns);
@@ -30,7 +32,7 @@ export function formatOf(format: ExportView['format'], columns: readonly ResultC
  * RFC 4180 with CRLF and a header. NULL is an empty field, an empty text is "". Values stand as they are: a program
  * that runs what begins with = has to be told not to.
  */
-function csv(columns: readonly ResultColumn[]): RowFormat {
+function csv(columns: readonly Column[]): RowFormat {
   const field = (text: string | null): string => {
     if (text === null) return '';
     return text === '' || /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
@@ -43,19 +45,23 @@ function csv(columns: readonly ResultColumn[]): RowFormat {
 }
 
 /** Columns of one name get a number: no value is lost to another. */
-function objects(columns: readonly ResultColumn[]): (values: readonly (string | null)[]) => string {
+export function distinctNames(columns: readonly Pick<Column, 'name'>[]): string[] {
   const taken = new Set<string>();
-  const keys = columns.map(({ name }) => {
-    let key = name;
-    for (let count = 2; taken.has(key); count += 1) key = `${name}_${count}`;
-    taken.add(key);
-    return JSON.stringify(key);
+  return columns.map(({ name }) => {
+    let free = name;
+    for (let count = 2; taken.has(free); count += 1) free = `${name}_${count}`;
+    taken.add(free);
+    return free;
   });
+}
+
+function objects(columns: readonly Column[]): (values: readonly (string | null)[]) => string {
+  const keys = distinctNames(columns).map((name) => JSON.stringify(name));
   return (values) =>
     `{${values.map((value, index) => `${keys[index] ?? '""'}:${jsonValue(value, columns[index])}`).join(',')}}`;
 }
 
-function jsonValue(value: string | null, column: ResultColumn | undefined): string {
+function jsonValue(value: string | null, column: Column | undefined): string {
   if (value === null) return 'null';
   if (column?.kind === 'number' && jsonNumber.test(value)) return value;
   if (column?.kind === 'boolean' && (value === 't' || value === 'f')) return value === 't' ? 'true' : 'false';

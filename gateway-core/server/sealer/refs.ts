@@ -1,0 +1,33 @@
+import type { LeafEvent } from '../../audit/leaf.js';
+import type { AuditEvent } from '../../contract/events.js';
+import { refKeys } from '../../evidence/build/input.js';
+
+/** Under which keys an entry of the log is found again that stands in no session's recording. */
+export function refsOf(event: AuditEvent | LeafEvent): readonly string[] {
+  switch (event.kind) {
+    case 'recording.sealed':
+    case 'session.compared':
+      return [refKeys.session(event.session)];
+    case 'record.read':
+      return event.session === undefined ? [] : [refKeys.session(event.session)];
+    case 'handle.issued':
+    case 'delegation.minted':
+    case 'delegation.ended':
+    case 'credential.misused':
+      return [refKeys.delegation(event.delegation)];
+    case 'actor.revoked':
+      return event.what === 'agent' ? [refKeys.delegation(event.id)] : [];
+    case 'identity.signed-in':
+    case 'identity.signed-out':
+      return [refKeys.signIn(event.signIn)];
+    case 'policy.put':
+      return [refKeys.policy(event.policyVersion)];
+    case 'connection.put':
+    case 'connection.removed':
+      return [refKeys.connection(event.connection)];
+    case 'evidence.exported':
+      return [refKeys.manifest(event.manifest)];
+    default:
+      return [];
+  }
+}
