@@ -318,11 +318,11 @@ permit (principal in Group::"engineers", action in [Action::"connect", Action::"
 permit (principal in Group::"contractors", action in [Action::"connect", Action::"sql:read"], resource in Label::"team=shop");
 
 @id("own-sessions")
-permit (principal, action in [Action::"session:view", Action::"session:replay", Action::"session:revoke"], resource)
+permit (principal, action in [Action::"session:view", Action::"session:replay", Action::"session:revoke", Action::"evidence:export"], resource)
 when { context.session.own };
 
 @id("auditors-see")
-permit (principal in Group::"auditors", action in [Action::"session:view", Action::"session:replay"], resource);
+permit (principal in Group::"auditors", action in [Action::"session:view", Action::"session:replay", Action::"evidence:export"], resource);
 
 @id("admin-may-do-anything")
 permit (principal in Group::"admin", action, resource);

@@ -2,6 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { saveBundle } from '../../gateway-core/agent/evidence/save.js';
+import { resultFormats } from '../../gateway-core/contract/evidence.js';
+import { SessionId } from '../../gateway-core/contract/ids.js';
 import { type Cluster, startCluster } from './cluster.js';
 import {
   addConnections,
@@ -28,6 +31,7 @@ import {
   visible,
 } from './masking-cases.js';
 import { createScope, type Environment, type Outcome, run, until } from './processes.js';
+import { unzip } from './unzip.js';
 
 /**
  * What is masked in a result is nowhere in clear. Every case below makes the gateway handle a secret in another way;
@@ -272,6 +276,22 @@ describe('what is kept', () => {
       const { stdout } = await admin.cli(args);
       expect(summary(leaksIn(args.join(' '), stdout))).toEqual([]);
     }
+  }, 120_000);
+
+  it('no exported bundle holds a masked value, in no file and in no format', async () => {
+    const sessions = await admin.json<ListedSession[]>(['sessions']);
+    const held = await admin.gateway();
+    const file = join(scope.directory(), 'bundle.zip');
+    let files = 0;
+    for (const { id } of sessions) {
+      const subject = { kind: 'session', id: SessionId.parse(id) } as const;
+      await saveBundle(held, { request: { subject, results: [...resultFormats] }, file, force: true });
+      for (const [path, content] of await unzip(file)) {
+        files += 1;
+        expect(summary(leaksIn(path, content))).toEqual([]);
+      }
+    }
+    expect(files).toBeGreaterThan(sessions.length * 10);
   }, 120_000);
 
   it('no one finds a masked value by searching for it', async () => {

@@ -15,7 +15,12 @@ export interface BundleZip {
 }
 
 /** The same bytes for the same files: no time, zone or machine stands in them. */
-const options = { mtime: new Date(1980, 0, 1), forceDosTimestamp: true, mode: 0o100644, compress: true } as const;
+const options = {
+  mtime: new Date(1980, 0, 1),
+  forceDosTimestamp: true,
+  mode: 0o100644,
+  compress: true,
+} as const;
 
 /** Writes a ZIP (PKWARE APPNOTE 6.3.10) into `output`, deflated, with back-pressure. */
 export function createBundleZip(output: Writable): BundleZip {

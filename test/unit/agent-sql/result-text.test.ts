@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatOf } from '../../../gateway-core/contract/result-text.js';
 import type { ResultColumn } from '../../../gateway-core/contract/bridge/sql.js';
 import type { ExportView } from '../../../gateway-core/contract/bridge/work.js';
+import { formatOf } from '../../../gateway-core/contract/result-text.js';
 import { column, type Row } from './support.js';
 
 function written(
