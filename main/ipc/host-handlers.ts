@@ -1,6 +1,7 @@
 import { isLoopback } from '../../gateway-core/agent/client/trust.js';
 import type { AppState, Preferences, SavedQuery } from '../../gateway-core/contract/bridge/app.js';
 import type { Handlers } from '../../gateway-core/contract/bridge/calls.js';
+import { EvidenceExport } from '../../gateway-core/contract/bridge/evidence.js';
 import { ExportView } from '../../gateway-core/contract/bridge/work.js';
 import { ThroughlineError } from '../../gateway-core/contract/errors.js';
 import type { AgentPort } from './dispatcher.js';
@@ -98,8 +99,15 @@ export function externalUrl(text: string): string {
 
 /** A renderer names an export, never a path: what is shown is what the agent wrote. */
 async function exportPath(agent: AgentPort, id: string): Promise<string> {
-  const exports = ExportView.array().safeParse(await agent.call('exports.list', {}));
-  const found = exports.data?.find((each) => each.id === id);
+  const [results, bundles] = await Promise.all([
+    agent.call('exports.list', {}),
+    agent.call('evidence.exports', {}),
+  ]);
+  const exports = [
+    ...(ExportView.array().safeParse(results).data ?? []),
+    ...(EvidenceExport.array().safeParse(bundles).data ?? []),
+  ];
+  const found = exports.find((each) => each.id === id);
   if (found !== undefined && found.path !== '') return found.path;
   throw new ThroughlineError('not-found', 'there is no such export any more');
 }

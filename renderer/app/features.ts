@@ -2,6 +2,7 @@ import { admin } from '../features/admin/index.js';
 import { agents } from '../features/agents/index.js';
 import { audit } from '../features/audit/index.js';
 import { connections } from '../features/connections/index.js';
+import { evidence } from '../features/evidence/index.js';
 import { sessions } from '../features/sessions/index.js';
 import { settings } from '../features/settings/index.js';
 import { sql } from '../features/sql/index.js';
@@ -15,6 +16,7 @@ export const features: readonly Feature[] = [
   agents,
   sessions,
   audit,
+  evidence,
   admin,
   tunnels,
   settings,

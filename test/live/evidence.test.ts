@@ -116,13 +116,12 @@ describe('an exported session', () => {
     const events = lines(files, bundlePaths.events(session), EventLine).map(({ event }) => event['kind']);
     expect(events).toEqual([
       'session.started',
-      ...[
-        'statement.decided',
-        'statement.ended',
-        'statement.decided',
-        'statement.ended',
-        'statement.decided',
-      ],
+      'statement.decided',
+      'statement.ended',
+      'statement.decided',
+      'statement.ended',
+      'statement.decided',
+
       'session.ended',
       'recording.sealed',
     ]);

@@ -35,6 +35,7 @@ const offences: readonly Offence[] = [
     audit: 'recording/segment',
     proxy: 'store/disk',
     agent: 'server/main',
+    evidence: 'store/disk',
   }).map(([room, to]) => ({ rule: `${room}-imports`, from: `${room}/x/reaches-out`, to })),
   { rule: 'contract-imports', from: 'contract/reaches-identity', to: 'identity/sign-in' },
   { rule: 'codec-imports', from: 'codec/postgres/reaches-proxy', to: 'proxy/postgres/session' },
@@ -150,6 +151,13 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'policy/decide',
     'masking/mask',
     'node:net',
+  ],
+  'evidence/build/fine': [
+    'contract/ids',
+    'recording/segment',
+    'audit/tree',
+    'codec/postgres/frame',
+    'node:zlib',
   ],
   'agent/tunnel/fine': ['contract/ids', 'agent/client/api', 'node:net'],
   'server/fine': [

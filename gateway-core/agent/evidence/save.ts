@@ -15,6 +15,7 @@ export interface SaveOptions {
   /** Replaces a file that is there. */
   readonly force?: boolean;
   readonly onProgress?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -32,11 +33,8 @@ export async function saveBundle(
   const temporary = `${file}.partial`;
   try {
     const plain = api.evidence(gateway, options.request);
-    const written = await writeAll(
-      target,
-      encrypt === undefined ? plain : encrypt(plain),
-      options.onProgress,
-    );
+    const written = await writeAll(target, encrypt === undefined ? plain : encrypt(plain), options);
+    options.signal?.throwIfAborted();
     await target.datasync();
     await target.close();
     await rename(temporary, file);
@@ -77,11 +75,12 @@ async function createBeside(file: string, force: boolean): Promise<FileHandle> {
 async function writeAll(
   target: FileHandle,
   bytes: AsyncIterable<Uint8Array>,
-  onProgress: SaveOptions['onProgress'],
+  { onProgress, signal }: Pick<SaveOptions, 'onProgress' | 'signal'>,
 ): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');
   let length = 0;
   for await (const piece of bytes) {
+    signal?.throwIfAborted();
     hash.update(piece);
     for (let at = 0; at < piece.length; ) at += (await target.write(piece, at)).bytesWritten;
     length += piece.length;
@@ -107,7 +106,7 @@ async function encrypter(recipients: readonly string[]): Promise<Encrypt> {
   }
   return async function* encrypt(plain) {
     // A stream of its own for each side: the library pulls, and what the gateway says of an error comes through.
-    const sealed = await age.encrypt(ReadableStream.from(plain) as ReadableStream<Uint8Array>);
+    const sealed = await age.encrypt(ReadableStream.from<Uint8Array>(plain));
     yield* sealed as unknown as AsyncIterable<Uint8Array>;
   };
 }

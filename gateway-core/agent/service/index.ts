@@ -10,6 +10,7 @@ import { fingerprintOf, gatewayOrigin, isLoopback, lookAt } from '../client/trus
 import { createSqlEngine } from '../sql/index.js';
 import { readConnections } from './connections-text.js';
 import type { Emit } from './emit.js';
+import { EvidenceExports } from './evidence-exports.js';
 import { GatewayLink } from './gateway-link.js';
 import { Replays } from './replays.js';
 import { detailOf, Tunnels } from './tunnels.js';
@@ -50,6 +51,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     begun: () => void tunnels.openAll(preferences.tunnels),
     ended: async (why) => {
       replays.closeAll();
+      evidence.cancelAll();
       sql.closeSessions(
         why === 'signed-out'
           ? { code: 'not-signed-in', message: 'you have signed out', action: 'sign in again' }
@@ -76,9 +78,19 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     principal: () => link.principal(),
     nowMs: () => Date.now(),
   });
+  const evidence = new EvidenceExports({
+    directory: () => exportDirectory(preferences.exportDirectory),
+    emit,
+  });
   const handlers: Handlers<'agent'> = {
     ...appHandlers(link, state),
     ...gatewayHandlers(link, replays),
+    'evidence.export': (wanted) => link.with((gateway) => Promise.resolve(evidence.start(gateway, wanted))),
+    'evidence.exports': () => Promise.resolve(evidence.list()),
+    'evidence.cancel': ({ id }) => {
+      evidence.cancel(id);
+      return Promise.resolve({});
+    },
     'tunnels.list': () => Promise.resolve(tunnels.list()),
     'tunnels.open': ({ connection, port }) => tunnels.open(connection, port),
     'tunnels.close': async ({ connection }) => {
@@ -95,6 +107,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     },
     close: async () => {
       link.close();
+      evidence.cancelAll();
       await Promise.all([tunnels.end(), sql.close()]);
     },
   };

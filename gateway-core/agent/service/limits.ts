@@ -13,4 +13,7 @@ export const serviceLimits = {
   replayBytesMax: 256 * 1024 * 1024,
   replayHitsMax: 10_000,
   connectionsTextBytesMax: 1024 * 1024,
+  /** Bundles that were fetched, as the window lists them. */
+  evidenceExportsMax: 50,
+  progressIntervalMs: 100,
 } as const;

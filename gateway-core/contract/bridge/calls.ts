@@ -17,6 +17,7 @@ import {
 import { AgentChange, AgentNode } from '../delegation.js';
 import { ConnectionName, SessionId } from '../ids.js';
 import { AppState, GatewayLook, Preferences, QueryName, SavedQuery, workspaceBytesMax } from './app.js';
+import { EvidenceExport, EvidenceWanted } from './evidence.js';
 import {
   cellPieceCharactersMax,
   pageRowsMax,
@@ -294,6 +295,10 @@ export const calls = {
     ExportView,
   ),
   'exports.list': call('agent', none, z.array(ExportView)),
+  /** Fetches an offline bundle into the folder for exports, in the background. */
+  'evidence.export': call('agent', EvidenceWanted, EvidenceExport),
+  'evidence.exports': call('agent', none, z.array(EvidenceExport)),
+  'evidence.cancel': call('agent', z.object({ id: z.string().max(64) }).strict(), done),
   'exports.cancel': call('agent', z.object({ id: z.string().max(64) }).strict(), done),
 } as const satisfies Record<string, Call>;
 
@@ -324,6 +329,7 @@ export const events = {
   'sql.closed': z.object({ key: SqlSessionKey }),
   'sql.run': SqlRun,
   'export.changed': ExportView,
+  'evidence.changed': EvidenceExport,
   /** One line for the person: a session was revoked, a tunnel refused another user. */
   notice: z.object({
     level: z.enum(['info', 'warning', 'error']),

@@ -108,7 +108,8 @@ function* parquet(columns: readonly string[], rows: Iterable<Row>): Generator<Ui
   let bytes = 0;
   const flush = (): Uint8Array => {
     if (waiting > 0) {
-      writer.write({
+      // Both return before they resolve: a sink without `flush` is never waited for.
+      void writer.write({
         columnData: names.map((name, index) => ({ name, data: group[index] ?? [] })),
         rowGroupSize: parquetRows,
       });
@@ -128,7 +129,7 @@ function* parquet(columns: readonly string[], rows: Iterable<Row>): Generator<Ui
     if (waiting >= parquetRows || bytes >= parquetBytes) yield flush();
   }
   yield flush();
-  writer.finish();
+  void writer.finish();
   yield taken(sink);
 }
 

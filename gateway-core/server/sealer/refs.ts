@@ -27,7 +27,19 @@ export function refsOf(event: AuditEvent | LeafEvent): readonly string[] {
       return [refKeys.connection(event.connection)];
     case 'evidence.exported':
       return [refKeys.manifest(event.manifest)];
-    default:
+    case 'gateway.started':
+    case 'gateway.stopped':
+    case 'identity.refused':
+    case 'log.disputed':
+    case 'recordings.removed':
+    case 'session.refused':
+    case 'spool.refused':
+    // These stand in the session's recording, with their place in the log.
+    case 'session.started':
+    case 'session.ended':
+    case 'session.revoked':
+    case 'statement.decided':
+    case 'statement.ended':
       return [];
   }
 }

@@ -1,5 +1,5 @@
 import { ActionIcon, Button } from '@mantine/core';
-import { IconHandStop, IconHistory, IconX } from '@tabler/icons-react';
+import { IconCertificate, IconHandStop, IconHistory, IconX } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import type { AgentNode } from '../../../gateway-core/contract/delegation.js';
 import { useKnown } from '../../ui/app-state.js';
@@ -8,6 +8,7 @@ import { ShortId } from '../../ui/short-id.js';
 import { Shortcut } from '../../ui/shortcut.js';
 import { Lasting, Time } from '../../ui/time.js';
 import { VisibleText } from '../../ui/visible-text.js';
+import { workbench } from '../../ui/workbench.js';
 import { Happenings } from './happenings.js';
 import style from './inspector.module.css';
 import { Left } from './left.js';
@@ -32,6 +33,16 @@ export function Inspector({ node, nodes }: { readonly node: AgentNode; readonly 
         <span className={style['stateWord']} data-state={node.state}>
           {stateWords[node.state]}
         </span>
+        <Button
+          size="compact-xs"
+          variant="default"
+          leftSection={<IconCertificate size={13} />}
+          onClick={() =>
+            workbench().openTab('evidence-export', { kind: 'agent', id: node.id, name: node.name })
+          }
+        >
+          Export
+        </Button>
         {mayRevoke(app, nodes, node) && (
           <Button
             size="compact-xs"

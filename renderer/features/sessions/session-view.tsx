@@ -1,5 +1,5 @@
 import { Badge, Button, Popover, SegmentedControl, Tooltip } from '@mantine/core';
-import { IconClockOff, IconHandStop } from '@tabler/icons-react';
+import { IconCertificate, IconClockOff, IconHandStop } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
 import type { SessionView as Session, SessionDetail } from '../../../gateway-core/contract/api.js';
 import { SessionId } from '../../../gateway-core/contract/ids.js';
@@ -128,6 +128,20 @@ function Header({
           <span>{corroboration ?? 'gateway-only'}</span>
         </Tooltip>
         <ShortId id={id} />
+        <Button
+          size="compact-xs"
+          variant="default"
+          leftSection={<IconCertificate size={14} />}
+          onClick={() =>
+            workbench().openTab('evidence-export', {
+              kind: 'session',
+              id,
+              name: `${chain.at(-1)?.name ?? ''} on ${connection}`,
+            })
+          }
+        >
+          Export
+        </Button>
         {state === 'live' && (
           <Button
             size="compact-xs"
