@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [-- --only gateway|rooms|lineage|agents|desktop]`: measures the gateway beside what it stands in
+ * `npm run bench [-- --quick] [-- --only gateway|rooms|lineage|agents|evidence|desktop]`: measures the gateway beside what it stands in
  * for, each room by itself, how long it takes to know who is behind a connection, and what a person at the desktop waits
  * for; prints tables and writes bench.json. It asserts nothing: figures are for people to judge. A part that fails is
  * named, and the others are measured all the same.
@@ -15,7 +15,7 @@ import { fail, prepare, root, tool } from '../../gateway-core/setup/prepare.mjs'
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 });
-const parts = ['gateway', 'rooms', 'lineage', 'agents', 'desktop'];
+const parts = ['gateway', 'rooms', 'lineage', 'agents', 'evidence', 'desktop'];
 if (values.only !== undefined && !parts.includes(values.only)) fail(`--only takes ${parts.join(', ')}`);
 
 prepare();
@@ -24,7 +24,7 @@ if (byHand !== undefined)
   fail(`the bench needs Debian packages; run this, then npm run bench again:\n  ${byHand}`);
 
 const report = { at: new Date().toISOString(), quick: values.quick, machine: machine() };
-const measure = { gateway, rooms, lineage, agents, desktop };
+const measure = { gateway, rooms, lineage, agents, evidence, desktop };
 for (const part of parts) {
   if (values.only !== undefined && values.only !== part) continue;
   try {
@@ -112,6 +112,13 @@ async function agents() {
   return agentsBench({ quick: values.quick, say: (line) => console.error(`... agents: ${line}`) });
 }
 
+async function evidence() {
+  const { evidenceBench } = await import(
+    new URL('../../out/test/bench/evidence/evidence.js', import.meta.url).href
+  );
+  return evidenceBench({ quick: values.quick, say: (line) => console.error(`... evidence: ${line}`) });
+}
+
 function desktop() {
   const file = join(mkdtempSync(join(tmpdir(), 'throughline-bench-')), 'desktop.json');
   const [node, vitest] = tool('vitest', 'vitest.mjs');
@@ -131,6 +138,7 @@ function print({
   rooms: inRooms,
   lineage: lookUps,
   agents: acting,
+  evidence: proofs,
   desktop: seen,
 }) {
   console.log(
@@ -156,6 +164,7 @@ function print({
     );
   }
   if (acting !== undefined) printAgents(acting);
+  if (proofs !== undefined) printEvidence(proofs);
   if (seen !== undefined) {
     console.log('\ndesktop, in Chromium without a GPU');
     for (const [name, value] of Object.entries(seen)) console.log(`  ${name}  ${JSON.stringify(value)}`);
@@ -181,6 +190,21 @@ function printAgents({ revoke, attach, delegations }) {
   );
   console.log(
     `delegations, ${delegations.atOnce} at once: ${delegations.mintedPerSecond} minted, ${delegations.checkedPerSecond} checked a second`,
+  );
+}
+
+function printEvidence({ rows, exports }) {
+  console.log(`\nexporting one result of ${rows} rows as evidence`);
+  table(
+    ['result sets as', 'seconds', 'rows a second', 'bundle MB', 'gateway MB before', 'at most'],
+    exports.map((row) => [
+      row.results,
+      two(row.seconds),
+      row.rowsPerSecond,
+      one(row.bundleMb),
+      row.beforeMb,
+      row.peakMb,
+    ]),
   );
 }
 
