@@ -9,6 +9,7 @@ export interface MainWindow {
   readonly show: () => void;
   /** From now on closing closes, and nothing shows it again; until then closing hides it. */
   readonly letGo: () => void;
+  readonly isVisible: () => boolean;
 }
 
 export interface MainWindowOptions {
@@ -63,6 +64,7 @@ export function mainWindow(options: MainWindowOptions): MainWindow {
     letGo: () => {
       keeping = false;
     },
+    isVisible: () => window?.isVisible() === true && !window.isMinimized(),
   };
 }
 

@@ -12,6 +12,7 @@ import {
   Tray,
 } from 'electron';
 import type { Preferences } from '../../gateway-core/contract/bridge/app.js';
+import { events } from '../../gateway-core/contract/bridge/calls.js';
 import { TunnelView } from '../../gateway-core/contract/bridge/work.js';
 import { type Core, createCore } from '../core.js';
 import { rendererFiles } from '../renderer-files/files.js';
@@ -23,6 +24,7 @@ import { bridgeWindows } from './ipc.js';
 import { type MainWindow, mainWindow } from './main-window.js';
 import { menuTemplate, trayTemplate } from './menu.js';
 import { appProtocol, appScheme } from './protocol.js';
+import { hiddenFlag, startAtLogin } from './start-at-login.js';
 
 const zoomRange = { min: 80, max: 200 } as const;
 
@@ -52,6 +54,7 @@ export async function runElectronHost(options: ElectronHostOptions): Promise<voi
   guardSession(session.defaultSession, app.isPackaged);
   protocol.handle(appScheme.scheme, appProtocol(rendererFiles(options.rendererDirectory)));
   const preferencesFile = options.openStore(places.state, 'preferences');
+  const shown: { window?: MainWindow } = {};
   const tunnels = { list: [] as readonly TunnelView[], changed: (): void => undefined };
   const core = createCore({
     kind: 'electron',
@@ -64,8 +67,9 @@ export async function runElectronHost(options: ElectronHostOptions): Promise<voi
     openExternal: (url) => shell.openExternal(url),
     reveal: (path) => Promise.resolve(shell.showItemInFolder(path)),
     log: complain,
-    preferencesChanged: applyTheme,
+    preferencesChanged: apply,
     onEvent: (name, payload) => {
+      if (name === 'notice') tellHiddenPerson(payload, shown.window);
       const views = name === 'tunnels.changed' ? TunnelView.array().safeParse(payload) : undefined;
       if (views?.success !== true) return;
       tunnels.list = views.data;
@@ -73,7 +77,7 @@ export async function runElectronHost(options: ElectronHostOptions): Promise<voi
     },
   });
   bridgeWindows(ipcMain, core.dispatcher, complain);
-  await core.preferences().then(applyTheme, () => complain('the preferences could not be read'));
+  await core.preferences().then(apply, () => complain('the preferences could not be read'));
   const tellHidden = hiddenTeller();
   const window = mainWindow({
     preload: join(options.bundles, 'preload.cjs'),
@@ -84,6 +88,7 @@ export async function runElectronHost(options: ElectronHostOptions): Promise<voi
     quit: () => app.quit(),
     complain,
   });
+  shown.window = window;
   Menu.setApplicationMenu(
     Menu.buildFromTemplate(
       menuTemplate(process.platform, app.isPackaged, {
@@ -103,7 +108,7 @@ export async function runElectronHost(options: ElectronHostOptions): Promise<voi
   app.on('second-instance', () => window.show());
   app.on('activate', () => window.show());
   endInOrder(core, window);
-  window.show();
+  if (!options.argv.includes(hiddenFlag)) window.show();
   await firstGateway(core, options);
 }
 
@@ -137,8 +142,23 @@ async function firstGateway(core: Core, { argv, env }: ElectronHostOptions): Pro
   if (demoProgram(env).node !== undefined) await core.startDemo();
 }
 
-function applyTheme({ theme }: Preferences): void {
+function apply({ theme, startAtLogin: wanted }: Preferences): void {
   nativeTheme.themeSource = theme;
+  try {
+    startAtLogin(wanted);
+  } catch {
+    complain('the system could not be told whether to start the app at sign-in');
+  }
+}
+
+/** What the window would show as a notice, for a person who does not see it: a revocation above all. */
+function tellHiddenPerson(payload: unknown, window: MainWindow | undefined): void {
+  const notice = events.notice.safeParse(payload);
+  if (!notice.success || notice.data.level === 'info' || window?.isVisible() === true) return;
+  if (!Notification.isSupported()) return;
+  const note = new Notification({ title: notice.data.title, body: notice.data.text });
+  note.on('click', () => window?.show());
+  note.show();
 }
 
 async function zoom(core: Core, by: number): Promise<void> {

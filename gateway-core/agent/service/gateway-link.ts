@@ -14,6 +14,7 @@ import { createTransport } from '../client/transport.js';
 import type { Trust } from '../client/trust.js';
 import { requestLineage } from '../tunnel/behind.js';
 import type { Emit } from './emit.js';
+import { Endings } from './endings.js';
 import { toBridgeError } from './failure.js';
 import { serviceLimits } from './limits.js';
 
@@ -33,6 +34,8 @@ export interface GatewayLinkOptions {
  * happens. Everything that changes ends in one `app.changed` of the whole state.
  */
 export class GatewayLink {
+  /** Tells of sessions that others have ended. */
+  readonly endings: Endings;
   readonly #options: GatewayLinkOptions;
   #url: string | undefined;
   #trust: Trust | undefined;
@@ -58,6 +61,7 @@ export class GatewayLink {
 
   constructor(options: GatewayLinkOptions) {
     this.#options = options;
+    this.endings = new Endings(options.emit);
   }
 
   /** Goes to the gateway of the last time. */
@@ -370,6 +374,7 @@ export class GatewayLink {
         return this.#tell();
       }
       case 'session':
+        this.endings.heard(item.session, this.#who?.principal);
         return emit('session.changed', item.session);
       case 'statement':
         return emit('statement.changed', { session: item.session, statement: item.statement });

@@ -164,11 +164,15 @@ function gatewayHandlers(link: GatewayLink, replays: Replays): Pick<Handlers<'ag
         }),
       ),
     'sessions.show': ({ id }) => link.with((gateway) => api.session(gateway, id)),
-    'sessions.revoke': ({ id, reason }) =>
-      link.with((gateway) => api.revoke(gateway, { kind: 'session', id, reason })),
+    'sessions.revoke': ({ id, reason }) => {
+      link.endings.expected();
+      return link.with((gateway) => api.revoke(gateway, { kind: 'session', id, reason }));
+    },
     'agents.list': () => link.with((gateway) => api.agents(gateway)),
-    'agents.revoke': ({ id, reason }) =>
-      link.with((gateway) => api.revoke(gateway, { kind: 'agent', id, reason })),
+    'agents.revoke': ({ id, reason }) => {
+      link.endings.expected();
+      return link.with((gateway) => api.revoke(gateway, { kind: 'agent', id, reason }));
+    },
     'replay.open': ({ session }) => link.with((gateway) => replays.open(api.recording(gateway, session))),
     'replay.items': ({ replay, from, count }) =>
       Promise.resolve().then(() => ({ items: replays.items(replay, from, count) })),

@@ -16,4 +16,9 @@ export const serviceLimits = {
   /** Bundles that were fetched, as the window lists them. */
   evidenceExportsMax: 50,
   progressIntervalMs: 100,
+  /** Sessions that end together are one notice; what the person has ended here is none. */
+  endingsTogetherMs: 500,
+  expectedEndsMs: 3000,
+  endingsNamedMax: 5,
+  endingsKeptMax: 5000,
 } as const;

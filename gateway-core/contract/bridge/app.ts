@@ -113,6 +113,8 @@ export const Preferences = z.object({
   railExpanded: z.boolean(),
   sidebarWidth: z.number().int().min(160).max(800),
   inspectorOpen: z.boolean(),
+  /** The system starts the app, without a window, when the person signs in to it. Only an installed app can. */
+  startAtLogin: z.boolean(),
   /** Open a tunnel for these connections whenever signed in. */
   tunnels: z.array(z.string().max(63)).max(1000),
 });
@@ -133,6 +135,7 @@ export const defaultPreferences: Preferences = {
   railExpanded: false,
   sidebarWidth: 240,
   inspectorOpen: false,
+  startAtLogin: false,
   tunnels: [],
 };
 

@@ -94,6 +94,7 @@ function Looks() {
           }}
         />
       </Setting>
+      <AtLogin />
       <Setting label="Less motion">
         <Switch
           size="xs"
@@ -103,6 +104,23 @@ function Looks() {
         />
       </Setting>
     </Part>
+  );
+}
+
+/** Only where the app stands for itself: the browser host is started from a terminal. */
+function AtLogin() {
+  const wanted = useKnown((known) => known.preferences.startAtLogin);
+  const host = useKnown((known) => known.app?.host);
+  if (host !== 'electron') return null;
+  return (
+    <Setting label="Start when I sign in" hint="Tunnels and recording in the background, without a window">
+      <Switch
+        size="xs"
+        aria-label="Start when I sign in"
+        checked={wanted}
+        onChange={(event) => void prefer({ startAtLogin: event.currentTarget.checked })}
+      />
+    </Setting>
   );
 }
 

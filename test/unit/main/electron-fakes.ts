@@ -85,6 +85,9 @@ export class FakeWindow extends EventEmitter {
   maximize(): void {
     this.maximized = true;
   }
+  isVisible(): boolean {
+    return this.visible;
+  }
   isMinimized(): boolean {
     return this.minimized;
   }
@@ -107,6 +110,10 @@ class FakeApp extends EventEmitter {
   first = true;
   quitted = false;
   exitStatus: number | undefined;
+  readonly loginItems: unknown[] = [];
+  setLoginItemSettings(settings: unknown): void {
+    this.loginItems.push(settings);
+  }
   getPath(name: string): string {
     return `/person/${name}`;
   }
@@ -166,17 +173,20 @@ class FakeTray extends EventEmitter {
   }
 }
 
-class FakeNotification {
+class FakeNotification extends EventEmitter {
   static readonly shown: string[] = [];
   static isSupported(): boolean {
     return true;
   }
+  static readonly made: FakeNotification[] = [];
   readonly body: string;
   constructor({ body }: { body: string }) {
+    super();
     this.body = body;
   }
   show(): void {
     FakeNotification.shown.push(this.body);
+    FakeNotification.made.push(this);
   }
 }
 
@@ -301,6 +311,7 @@ export function resetElectron(): void {
     FakeTray.made,
     FakeUtility.made,
     FakeNotification.shown,
+    FakeNotification.made,
     app.order,
     noted.opened,
     noted.revealed,

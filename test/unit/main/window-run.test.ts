@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -6,6 +6,7 @@ import { defaultPreferences } from '../../../gateway-core/contract/bridge/app.js
 import { bridgeChannels } from '../../../gateway-core/contract/bridge/names.js';
 import type { TunnelView } from '../../../gateway-core/contract/bridge/work.js';
 import { runElectronHost, tellFailedStart } from '../../../main/window/run.js';
+import { startAtLogin } from '../../../main/window/start-at-login.js';
 import {
   electron,
   FakeUtility,
@@ -235,6 +236,44 @@ describe('closing the window', () => {
     expect(Notification.shown).toEqual(['One tunnel stays open. Quit from the tray to end everything.']);
     window().close();
     expect(Notification.shown).toHaveLength(1);
+  });
+
+  it('tells a person who does not see it what it would say, and one who sees it nothing twice', async () => {
+    await run();
+    window().emit('ready-to-show');
+    const notice = { level: 'warning', title: 'A session was revoked', text: 'Casey on shop-db' };
+    event('notice', notice);
+    expect(Notification.shown).toEqual([]);
+    window().close();
+    event('notice', notice);
+    event('notice', { ...notice, level: 'info' });
+    event('notice', { level: 'no level' });
+    expect(Notification.shown).toEqual(['Casey on shop-db']);
+    Notification.made[0]?.emit('click');
+    expect(window().visible).toBe(true);
+  });
+
+  it('stays away when the system has started it, until the tray is used', async () => {
+    await run({ argv: ['throughline', '--hidden'] });
+    expect(FakeWindow.made).toHaveLength(0);
+    Tray.made[0]?.emit('click');
+    expect(FakeWindow.made).toHaveLength(1);
+  });
+
+  it('is started at sign-in by a file of its own, only where it is installed, and not any more when that is off', async () => {
+    const config = join(directory, 'config');
+    vi.stubEnv('XDG_CONFIG_HOME', config);
+    vi.stubEnv('APPIMAGE', '/opt/100% "mine"/Throughline.AppImage');
+    const file = join(config, 'autostart', 'throughline.desktop');
+    startAtLogin(true);
+    expect(existsSync(file)).toBe(false);
+    app.isPackaged = true;
+    startAtLogin(true);
+    expect(readFileSync(file, 'utf8')).toContain(
+      'Exec="/opt/100%% \\\\"mine\\\\"/Throughline.AppImage" --hidden',
+    );
+    startAtLogin(false);
+    expect(existsSync(file)).toBe(false);
   });
 
   it('keeps its place, and opens there the next time', async () => {
