@@ -45,7 +45,7 @@ it('a single one is named with its line and can be opened', () => {
 });
 
 it('what a person ends, what belongs to others and what ends by itself is no news', () => {
-  endings.heard(session(1, { principal: 'demo/erin' as never }), 'demo/casey');
+  endings.heard(session(1, { principal: 'demo/erin' }), 'demo/casey');
   endings.heard(session(2, { endCause: 'client' }), 'demo/casey');
   endings.heard(session(3, { state: 'live' }), 'demo/casey');
   endings.expected();
