@@ -19,6 +19,24 @@ export const contentStreams = {
 } as const;
 export type ContentStream = keyof typeof contentStreams;
 
+/** What recorded content means, for one statement: protocol bytes in, items without their place in time out. */
+export type ProjectedItem =
+  | { readonly kind: 'columns'; readonly columns: string[] }
+  | { readonly kind: 'row'; readonly values: (string | null)[] }
+  | { readonly kind: 'data'; readonly stream: 'copy-out' | 'copy-in'; readonly text: string }
+  | { readonly kind: 'message'; readonly severity: string; readonly text: string }
+  | { readonly kind: 'problem'; readonly code: string; readonly text: string };
+
+export interface ContentProjection {
+  /** Content in order. A message may be cut anywhere between two calls. Never throws: what cannot be read is a problem. */
+  items(stream: ContentStream, bytes: Buffer): Iterable<ProjectedItem>;
+  /** The statement has ended: a problem when the content stops in the middle of a message. */
+  end(): Iterable<ProjectedItem>;
+}
+
+/** Makes the projection for one statement of a session. */
+export type Project = () => ContentProjection;
+
 export type JournalFailure = ThroughlineError & { readonly code: 'not-recordable' };
 
 /**

@@ -3,8 +3,8 @@ import type { SessionView } from '../../contract/api.js';
 import type { BundleManifest, ResultFormat } from '../../contract/evidence.js';
 import type { SessionId } from '../../contract/ids.js';
 import type { DesktopLine } from '../../contract/local-record.js';
+import type { Project } from '../../contract/recorder.js';
 import type { RecordingProblem } from '../../recording/reader.js';
-import type { Project } from '../../recording/replay.js';
 import type { RecordingPlace } from '../../recording/segment-file.js';
 
 export type Bytes = Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;

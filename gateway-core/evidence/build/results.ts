@@ -1,9 +1,9 @@
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import type { ResultFormat } from '../../contract/evidence.js';
 import type { SessionId } from '../../contract/ids.js';
+import type { ProjectedItem } from '../../contract/recorder.js';
 import { distinctNames, formatOf } from '../../contract/result-text.js';
 import { RecordingReader } from '../../recording/reader.js';
-import type { ProjectedItem } from '../../recording/replay.js';
 import type { BundleInput } from './input.js';
 import type { ResultPlace } from './session-files.js';
 

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import type { MessagePort } from 'node:worker_threads';
 import { nodeDisk } from '../../audit/disk.js';
+import { PostgresContent } from '../../codec/postgres/content.js';
 import { fromProblem, ThroughlineError, toProblem } from '../../contract/errors.js';
 import type { SessionId } from '../../contract/ids.js';
 import type { DesktopLine } from '../../contract/local-record.js';
@@ -8,7 +9,6 @@ import { buildBundle } from '../../evidence/build/bundle.js';
 import { createBundleZip } from '../../evidence/zip/write.js';
 import { systemFiles } from '../../recording/files.js';
 import { deletedOf } from '../retention.js';
-import { PostgresContent } from '../sealer/postgres-content.js';
 import type { ExportPlaces, ExportQuestions, FromExport, ToExport } from './messages.js';
 
 type Waiting = { readonly resolve: (value: never) => void; readonly reject: (error: Error) => void };

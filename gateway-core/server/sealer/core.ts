@@ -1,4 +1,5 @@
 import type { Log } from '../../audit/log.js';
+import { PostgresContent } from '../../codec/postgres/content.js';
 import type { ReplayItem, SearchHit, SessionView, StatementView } from '../../contract/api.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import type { SessionBehind } from '../../contract/events.js';
@@ -12,7 +13,6 @@ import { StatementList } from '../../recording/statements.js';
 import { SealerEngine } from './engine.js';
 import { IndexDatabase, type SessionFilter } from './index-database.js';
 import { sealerLimits } from './limits.js';
-import { PostgresContent } from './postgres-content.js';
 import { search } from './search.js';
 import { endingOf, type UnfinishedSession } from './unfinished.js';
 

@@ -1,7 +1,7 @@
+import { searchableText } from '../../codec/postgres/content.js';
 import type { AuditEvent } from '../../contract/events.js';
 import type { ContentStream } from '../../contract/recorder.js';
 import { sealerLimits } from './limits.js';
-import { searchableText } from './postgres-content.js';
 import { foldText } from './search-text.js';
 
 /** What can be found of a statement, beside what came back. */

@@ -1,10 +1,10 @@
+import { PostgresContent } from '../../codec/postgres/content.js';
 import type { SearchHit, SessionView } from '../../contract/api.js';
+import type { ContentProjection, ProjectedItem } from '../../contract/recorder.js';
 import { type RecordedItem, RecordingReader } from '../../recording/reader.js';
-import type { ContentProjection, ProjectedItem } from '../../recording/replay.js';
 import type { RecordingPlace } from '../../recording/segment-file.js';
 import type { ChunkPlace, IndexDatabase } from './index-database.js';
 import { sealerLimits } from './limits.js';
-import { PostgresContent } from './postgres-content.js';
 import { statementSearchText } from './search-chunk.js';
 import { matchExpression, parseQuery, type SearchQuery, textMatches } from './search-text.js';
 

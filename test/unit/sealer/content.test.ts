@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseLeaf } from '../../../gateway-core/audit/leaf.js';
 import { leafOf } from '../../../gateway-core/audit/leaf-of.js';
+import { PostgresContent, searchableText } from '../../../gateway-core/codec/postgres/content.js';
 import type { AuditEvent } from '../../../gateway-core/contract/events.js';
-import { PostgresContent, searchableText } from '../../../gateway-core/server/sealer/postgres-content.js';
 import {
   matchExpression,
   parseQuery,

@@ -1,4 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
+import type { ContentProjection, ContentStream, ProjectedItem } from '../../contract/recorder.js';
 import {
   type Column,
   noticeField,
@@ -6,12 +7,10 @@ import {
   readNoticeFields,
   readNotification,
   readRowDescription,
-} from '../../codec/postgres/backend.js';
-import { MessageFramer } from '../../codec/postgres/framer.js';
-import { backendTypes } from '../../codec/postgres/messages.js';
-import { typeInfo } from '../../codec/postgres/types.js';
-import type { ContentStream } from '../../contract/recorder.js';
-import type { ContentProjection, ProjectedItem } from '../../recording/replay.js';
+} from './backend.js';
+import { MessageFramer } from './framer.js';
+import { backendTypes } from './messages.js';
+import { typeInfo } from './types.js';
 
 /** A row larger than this is named in a replay, not shown. */
 const shownBytesMax = 4 * 1024 * 1024;
