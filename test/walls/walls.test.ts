@@ -46,6 +46,7 @@ const offences: readonly Offence[] = [
   { rule: 'proxy-imports', from: 'proxy/postgres/reaches-server', to: 'server/main' },
   { rule: 'proxy-imports', from: 'proxy/postgres/reaches-audit', to: 'audit/tree' },
   { rule: 'agent-imports', from: 'agent/tunnel/reaches-store', to: 'store/disk' },
+  { rule: 'agent-imports', from: 'agent/tunnel/reaches-a-recording', to: 'recording/segment' },
   { rule: 'cli-imports', from: 'cli/commands/reaches-server', to: 'server/main' },
   { rule: 'cli-imports', from: 'cli/commands/reaches-store', to: 'store/disk' },
   ...['contract', 'codec/x', 'policy', 'masking'].flatMap((folder) =>
@@ -159,7 +160,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'codec/postgres/frame',
     'node:zlib',
   ],
-  'agent/tunnel/fine': ['contract/ids', 'agent/client/api', 'node:net'],
+  'agent/tunnel/fine': ['contract/ids', 'agent/client/api', 'recording/wire-sum', 'node:net'],
   'server/fine': [
     'contract/ids',
     'store/disk',
@@ -195,6 +196,7 @@ const leaves = [
   'masking/mask',
   'store/disk',
   'recording/segment',
+  'recording/wire-sum',
   'audit/tree',
   'identity/sign-in',
   'proxy/postgres/session',
