@@ -26,7 +26,7 @@ const walls = {
 };
 
 /** room -> single files of others that it may import: both seats must do the same to the byte. */
-const shared = { agent: ['recording/wire-sum\\.ts'] };
+const shared = { agent: ['recording/(wire-sum|spool-head)\\.ts'] };
 
 const pure = ['contract', 'codec', 'policy', 'masking'];
 const io =

@@ -6,8 +6,14 @@ import { SessionId, Timestamp } from './ids.js';
  * holds no value that was not masked already: hashes, counts and times, and what the person chose to keep.
  */
 
-/** Bytes of the raw stream under one hash: the stream that `GET .../stream` was upgraded to, per direction. */
+/**
+ * Bytes of the raw stream under one hash: the stream that `GET .../stream` was upgraded to, per direction. The hash of
+ * a block is SHA-256 over the session's salt and the block: what a client sends holds values that are masked
+ * everywhere else, and from a plain hash they could be guessed. The salt comes with the 101 answer (`saltHeader`),
+ * stays in memory on both sides and is gone with the session: hashes can be compared, not tried.
+ */
 export const wireBlockBytes = 64 * 1024;
+export const wireSaltBytes = 32;
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.number().int().nonnegative();
@@ -148,12 +154,17 @@ export const SpoolAck = z.object({
 });
 export type SpoolAck = z.infer<typeof SpoolAck>;
 
-/** The input of a segment's first head; each further one is SHA-256 of the head before and SHA-256 of the record. */
+/**
+ * SHA-256 of it is a segment's first head; each further one is SHA-256 over the head before and the SHA-256 of the
+ * record's UTF-8, 32 bytes each. `recording/spool-head.ts` is both.
+ */
 export const spoolHeadStart = (device: string, segment: number): string =>
   `throughline spool v1\n${device}\n${segment}\n`;
 
 /** On the 101 answer of a stream: the session that it will be. */
 export const sessionHeader = 'throughline-session';
+/** On the same answer: the salt of the session's block hashes, hex. */
+export const saltHeader = 'throughline-salt';
 /** On the request for a stream: `SEGMENT` of a spool that works, where the session's records will come from. */
 export const spoolHeader = 'throughline-spool';
 

@@ -1,21 +1,22 @@
 import { createHash, type Hash } from 'node:crypto';
-import { type WireSum, wireBlockBytes } from '../contract/local-record.js';
+import { type WireSum, wireBlockBytes, wireSaltBytes } from '../contract/local-record.js';
 
 /** Where a block is cut: everything up to its 64 KiB, and the stream's last one where it ends. */
 export interface WireBlock {
   /** Counted from 0. */
   readonly number: number;
   readonly bytes: number;
-  /** SHA-256, 32 bytes. */
+  /** SHA-256 over salt and block, 32 bytes. */
   readonly hash: Buffer;
 }
 
 /**
- * Hashes one direction of a raw stream as both seats do (contract/local-record.ts): SHA-256 of each block of
- * `wireBlockBytes`, and SHA-256 over the hashes of all blocks. How the stream was cut into chunks makes no difference.
- * Nothing is copied or kept; a small chunk costs one call of the hash.
+ * Hashes one direction of a raw stream as both seats do (contract/local-record.ts): SHA-256 over the salt and each
+ * block of `wireBlockBytes`, and SHA-256 over the hashes of all blocks. How the stream was cut into chunks makes no
+ * difference. Nothing is copied or kept; a small chunk costs one call of the hash.
  */
 export class WireHash {
+  readonly #salt: Uint8Array;
   readonly #onBlock: ((block: WireBlock) => void) | undefined;
   readonly #all = createHash('sha256');
   #block: Hash | undefined;
@@ -24,8 +25,10 @@ export class WireHash {
   #bytes = 0;
   #sum: WireSum | undefined;
 
-  /** `onBlock` gets every block once it is whole, and the last one, cut or not, in `finish`. */
-  constructor(onBlock?: (block: WireBlock) => void) {
+  /** `salt` is of the session. `onBlock` gets every block once it is whole, and the last one, cut or not, in `finish`. */
+  constructor(salt: Uint8Array, onBlock?: (block: WireBlock) => void) {
+    if (salt.length !== wireSaltBytes) throw new RangeError(`a salt has ${wireSaltBytes} bytes`);
+    this.#salt = salt;
     this.#onBlock = onBlock;
   }
 
@@ -41,7 +44,7 @@ export class WireHash {
     while (rest.length > 0) {
       const room = wireBlockBytes - this.#blockBytes;
       const piece = rest.length <= room ? rest : rest.subarray(0, room);
-      this.#block ??= createHash('sha256');
+      this.#block ??= createHash('sha256').update(this.#salt);
       this.#block.update(piece);
       this.#blockBytes += piece.length;
       this.#bytes += piece.length;
