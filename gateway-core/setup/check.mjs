@@ -9,6 +9,10 @@ const checks = [
     command: [...tool('typescript', 'bin/tsc'), '-p', 'renderer', '--noEmit'],
   },
   {
+    name: 'types of the viewer',
+    command: [...tool('typescript', 'bin/tsc'), '-p', 'gateway-core/evidence/viewer', '--noEmit'],
+  },
+  {
     name: 'types of the desktop suite',
     command: [...tool('typescript', 'bin/tsc'), '-p', 'test/desktop', '--noEmit'],
   },

@@ -78,7 +78,7 @@ function build() {
   const sources = digestOf(root).digest('hex');
   if (existsSync(marker) && readFileSync(marker, 'utf8') === sources && !compiledSince(marker)) return;
   mkdirSync(join(root, 'out'), { recursive: true });
-  const steps = [[...tool('typescript', 'bin/tsc'), '-p', '.'], bundler];
+  const steps = [[...tool('typescript', 'bin/tsc'), '-p', '.'], ...builders];
   for (const [program, ...args] of steps)
     if (!run(program, args)) fail('the build failed: see the errors above');
   writeFileSync(marker, sources);
@@ -92,7 +92,10 @@ function buildDesktop() {
   if (!run(process.execPath, [builder])) fail('the build of the desktop failed: see the errors above');
 }
 
-const bundler = [process.execPath, join(root, 'gateway-core', 'setup', 'bundle.mjs')];
+const builders = ['bundle.mjs', 'build-viewer.mjs'].map((name) => [
+  process.execPath,
+  join(root, 'gateway-core', 'setup', name),
+]);
 
 /** Every file of the clone counts, by name and content: there are few, and none can be forgotten. */
 function digestOf(folder, hash = createHash('sha256')) {
