@@ -25,3 +25,6 @@ export type MaskRule = z.infer<typeof MaskRule>;
 
 /** Strictest first: where two masks meet on one value, the one that stands first here wins. */
 export const maskStrength: readonly MaskKind[] = ['null', 'redact', 'hash', 'partial'];
+
+/** What masks leave behind in a value: a word of their own, stars, a keyed hash. */
+export const maskTraces = /\[masked\]|\*{2,}|^h:[0-9a-f]{16}$/;

@@ -1,7 +1,5 @@
+import { maskTraces } from '../../gateway-core/contract/masks.js';
 import { VisibleText } from './visible-text.js';
-
-/** What masks leave behind: a word of their own, stars, a keyed hash. */
-const traces = /\[masked\]|\*{2,}|^h:[0-9a-f]{16}$/;
 
 /** A masked value, hatched; `rule` is said where it is known. */
 export function Masked({ text, rule }: { readonly text: string; readonly rule?: string | undefined }) {
@@ -14,5 +12,5 @@ export function Masked({ text, rule }: { readonly text: string; readonly rule?: 
 
 /** A recorded value: hatched where it carries a mask's trace. The recording holds the masked bytes and no rule. */
 export function MaskedText({ text }: { readonly text: string }) {
-  return traces.test(text) ? <Masked text={text} /> : <VisibleText text={text} />;
+  return maskTraces.test(text) ? <Masked text={text} /> : <VisibleText text={text} />;
 }

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { ReplayHead } from '../../../gateway-core/contract/bridge/work.js';
-import { timeline } from './timeline.js';
+import { timeline } from '../../../gateway-core/contract/replay-time.js';
 
 export const speeds = [0.5, 1, 2, 5, 10, 50] as const;
 

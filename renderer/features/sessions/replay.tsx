@@ -11,6 +11,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { BridgeError } from '../../../gateway-core/contract/bridge/app.js';
 import type { ReplayHead } from '../../../gateway-core/contract/bridge/work.js';
 import type { SessionId } from '../../../gateway-core/contract/ids.js';
+import { lastAtOrBefore } from '../../../gateway-core/contract/replay-time.js';
 import { call, failureOf } from '../../bridge/index.js';
 import { ErrorState } from '../../ui/error-state.js';
 import { Skeleton } from '../../ui/skeleton.js';
@@ -19,7 +20,6 @@ import { ReplayPages } from './replay-pages.js';
 import { endOf, type Player, speeds, usePlayer } from './replay-player.js';
 import { ReplayScreen } from './replay-screen.js';
 import style from './sessions.module.css';
-import { lastAtOrBefore } from './timeline.js';
 
 /** Opens a session's recording and plays it. */
 export function Replay({

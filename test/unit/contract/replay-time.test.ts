@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { gapMsMax, lastAtOrBefore, timeline } from '../../../../renderer/features/sessions/timeline.js';
+import { gapMsMax, lastAtOrBefore, timeline } from '../../../gateway-core/contract/replay-time.js';
 
 const marks = fc.array(fc.integer({ min: 0, max: 10_000_000 }), { maxLength: 40 });
 
