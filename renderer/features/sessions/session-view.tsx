@@ -1,16 +1,17 @@
 import { Badge, Button, Popover, SegmentedControl, Tooltip } from '@mantine/core';
 import { IconCertificate, IconClockOff, IconHandStop } from '@tabler/icons-react';
-import { useEffect, useState } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 import type { SessionView as Session, SessionDetail } from '../../../gateway-core/contract/api.js';
 import { SessionId } from '../../../gateway-core/contract/ids.js';
+import { call } from '../../bridge/index.js';
 import { ErrorState } from '../../ui/error-state.js';
 import { Line } from '../../ui/line.js';
+import { Replay } from '../../ui/replay/replay.js';
 import { ShortId } from '../../ui/short-id.js';
 import { Skeleton } from '../../ui/skeleton.js';
 import { Lasting, Time } from '../../ui/time.js';
 import { VisibleText } from '../../ui/visible-text.js';
 import { openHop, type TabProps, workbench } from '../../ui/workbench.js';
-import { Replay } from './replay.js';
 import { revokeSession } from './revoke.js';
 import style from './sessions.module.css';
 import { StatementDetail, Statements } from './statements.js';
@@ -39,6 +40,7 @@ function Page({
   const detail = useSessions(({ details }) => details.get(id));
   const [chosen, setChosen] = useState(seq);
   const [shown, setShown] = useState<'statements' | 'replay'>('statements');
+  const openReplay = useCallback(() => call('replay.open', { session: id }), [id]);
   useEffect(() => watchSession(id), [id]);
   useEffect(() => setChosen(seq), [seq]);
   useEffect(() => {
@@ -88,7 +90,7 @@ function Page({
       <div className={style['split']} data-shown={shown}>
         <Statements statements={detail.statements} chosen={chosen} onChoose={setChosen} />
         {shown === 'replay' ? (
-          <Replay session={id} seq={chosen} onStatement={setChosen} />
+          <Replay open={openReplay} seq={chosen} onStatement={setChosen} />
         ) : (
           statement !== undefined && <StatementDetail statement={statement} />
         )}

@@ -4,9 +4,9 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { StatementView } from '../../../gateway-core/contract/api.js';
 import { CopyButton } from '../../ui/copy-line.js';
+import { DecisionMark } from '../../ui/decision.js';
 import { Duration, Time } from '../../ui/time.js';
 import { VisibleText } from '../../ui/visible-text.js';
-import { DecisionMark } from './decision.js';
 import style from './sessions.module.css';
 
 type Only = 'all' | 'stopped' | 'failed';

@@ -7,8 +7,8 @@ import {
   IconUserCheck,
   IconUserX,
 } from '@tabler/icons-react';
-import type { StatementView } from '../../../gateway-core/contract/api.js';
-import style from './sessions.module.css';
+import type { StatementView } from '../../gateway-core/contract/api.js';
+import style from './decision.module.css';
 
 type Decision = StatementView['decision'];
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ReplayItem } from '../../../../gateway-core/contract/api.js';
-import { pageItems, ReplayPages } from '../../../../renderer/features/sessions/replay-pages.js';
+import { pageItems, ReplayPages } from '../../../../renderer/ui/replay/pages.js';
 
 const itemAt = (atMs: number): ReplayItem => ({ kind: 'row', atMs, seq: 1, values: [String(atMs)] });
 

@@ -10,24 +10,23 @@ import {
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { BridgeError } from '../../../gateway-core/contract/bridge/app.js';
 import type { ReplayHead } from '../../../gateway-core/contract/bridge/work.js';
-import type { SessionId } from '../../../gateway-core/contract/ids.js';
 import { lastAtOrBefore } from '../../../gateway-core/contract/replay-time.js';
 import { call, failureOf } from '../../bridge/index.js';
-import { ErrorState } from '../../ui/error-state.js';
-import { Skeleton } from '../../ui/skeleton.js';
-import { durationText } from '../../ui/time.js';
-import { ReplayPages } from './replay-pages.js';
-import { endOf, type Player, speeds, usePlayer } from './replay-player.js';
-import { ReplayScreen } from './replay-screen.js';
-import style from './sessions.module.css';
+import { ErrorState } from '../error-state.js';
+import { Skeleton } from '../skeleton.js';
+import { durationText } from '../time.js';
+import { ReplayPages } from './pages.js';
+import { endOf, type Player, speeds, usePlayer } from './player.js';
+import style from './replay.module.css';
+import { ReplayScreen } from './screen.js';
 
-/** Opens a session's recording and plays it. */
+/** Opens a recording, wherever it lies, and plays it. `open` stays the same while the recording does. */
 export function Replay({
-  session,
+  open,
   seq,
   onStatement,
 }: {
-  readonly session: SessionId;
+  readonly open: () => Promise<ReplayHead>;
   /** Where to begin: the statement that was chosen. */
   readonly seq: number | undefined;
   readonly onStatement: (seq: number) => void;
@@ -39,7 +38,7 @@ export function Replay({
     let opened: string | undefined;
     let gone = false;
     const close = (replay: string) => void call('replay.close', { replay }).catch(() => undefined);
-    call('replay.open', { session }).then(
+    open().then(
       (found) => {
         if (gone) return close(found.replay);
         opened = found.replay;
@@ -52,7 +51,7 @@ export function Replay({
       gone = true;
       if (opened !== undefined) close(opened);
     };
-  }, [session, round]);
+  }, [open, round]);
 
   if (problem !== undefined) {
     return <ErrorState error={problem} retry={() => setRound(round + 1)} />;

@@ -3,11 +3,11 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { ReplayItem } from '../../../gateway-core/contract/api.js';
 import type { ReplayHead } from '../../../gateway-core/contract/bridge/work.js';
-import { MaskedText } from '../../ui/masked.js';
-import { VisibleText } from '../../ui/visible-text.js';
-import { DecisionMark } from './decision.js';
-import { pageItems, type ReplayPages } from './replay-pages.js';
-import style from './sessions.module.css';
+import { DecisionMark } from '../decision.js';
+import { MaskedText } from '../masked.js';
+import { VisibleText } from '../visible-text.js';
+import { pageItems, type ReplayPages } from './pages.js';
+import style from './replay.module.css';
 
 const rowHeight = 24;
 const columnCharactersMax = 48;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ReplayHead } from '../../../../gateway-core/contract/bridge/work.js';
-import { endOf } from '../../../../renderer/features/sessions/replay-player.js';
+import { endOf } from '../../../../renderer/ui/replay/player.js';
 
 const head = {
   durationMs: 900,
