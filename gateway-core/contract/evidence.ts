@@ -48,8 +48,12 @@ export const bundlePaths = {
   policy: (version: string) => `policies/${version}.cedar`,
 } as const;
 
-/** Names that a bundle may hold at all: relative, no dots-only parts, nothing that a file system reads differently. */
-export const bundlePathPattern = /^(?!\/)(?:[A-Za-z0-9_][A-Za-z0-9_.-]*\/)*[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
+/**
+ * Names that a bundle may hold at all: relative, plain ASCII, no dots-only parts, nothing that a file system reads
+ * differently: no dot at a part's end, no device of Windows.
+ */
+export const bundlePathPattern =
+  /^(?:(?!(?:aux|con|nul|prn|com\d|lpt\d)(?:[./]|$))\w(?:[\w.-]*[\w-])?(?:\/(?!$)|$))+$/i;
 
 export const resultFormats = ['ndjson', 'csv', 'parquet'] as const;
 export type ResultFormat = (typeof resultFormats)[number];
