@@ -16,7 +16,7 @@ import { bytesText } from '../../ui/time.js';
 import { visibleText } from '../../ui/visible-text.js';
 import type { TabProps } from '../../ui/workbench.js';
 import style from './evidence.module.css';
-import { putEvidence, readEvidence, revealBundle, useEvidence, watched } from './exports.js';
+import { addEvidence, readEvidence, revealBundle, useEvidence, watched } from './exports.js';
 
 const formatWords: Readonly<Record<ResultFormat, string>> = {
   csv: 'CSV, for spreadsheets',
@@ -56,7 +56,7 @@ function Export({ subject, name }: { readonly subject: EvidenceSubject; readonly
   const start = async () => {
     try {
       setProblem(undefined);
-      putEvidence(
+      addEvidence(
         await call('evidence.export', {
           subject,
           results: resultFormats.filter((each) => formats.includes(each)),

@@ -8,7 +8,12 @@ export const useEvidence = create<{ readonly exports: readonly EvidenceExport[] 
 /** Looked at in a tab: their end is seen there and needs no notice. */
 export const watched = new Set<string>();
 
-export function putEvidence(view: EvidenceExport): void {
+/** What a call answers: older than anything that was told of it meanwhile. */
+export function addEvidence(view: EvidenceExport): void {
+  if (!useEvidence.getState().exports.some(({ id }) => id === view.id)) putEvidence(view);
+}
+
+function putEvidence(view: EvidenceExport): void {
   const before = useEvidence.getState().exports.find(({ id }) => id === view.id);
   useEvidence.setState(({ exports }) => ({
     exports:

@@ -19,7 +19,7 @@ import { bytesText } from '../../../ui/time.js';
 import { useTab, useTabState } from '../context.js';
 import type { GridModel } from '../grid/model.js';
 import { resultTabs } from '../runs.js';
-import { type ExportView, putExport, reveal, useExports, watched } from './exports.js';
+import { addExport, type ExportView, reveal, useExports, watched } from './exports.js';
 
 type Format = (typeof exportFormats)[number];
 
@@ -86,7 +86,7 @@ function Export({
         name: file,
         view: scope === 'view',
       });
-      putExport(made);
+      addExport(made);
       setStarted(made.id);
     } catch (cause) {
       setProblem(failureOf(cause));

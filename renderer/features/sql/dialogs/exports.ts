@@ -10,7 +10,12 @@ export const useExports = create<{ readonly exports: readonly ExportView[] }>(()
 /** Looked at in a dialog: their end is seen there and needs no notice. */
 export const watched = new Set<string>();
 
-export function putExport(view: ExportView): void {
+/** What a call answers: older than anything that was told of it meanwhile. */
+export function addExport(view: ExportView): void {
+  if (!useExports.getState().exports.some(({ id }) => id === view.id)) putExport(view);
+}
+
+function putExport(view: ExportView): void {
   const before = useExports.getState().exports.find(({ id }) => id === view.id);
   useExports.setState(({ exports }) => ({
     exports:
