@@ -55,6 +55,8 @@ export const paths = {
   device: '/oauth/device',
   token: '/oauth/token',
   revokeToken: '/oauth/revoke',
+  /** OpenID Connect Back-Channel Logout 1.0; asked by identity providers. */
+  backChannelLogout: (provider: string) => `/v1/oidc/back-channel-logout/${encodeURIComponent(provider)}`,
 } as const;
 
 export const upgradeProtocol = 'throughline/1';
@@ -365,6 +367,11 @@ export const AdminPerson = z.object({
   principal: z.string(),
   groups: z.array(z.string()),
   signIns: z.number().int(),
+  /**
+   * When a removal at the identity provider takes effect: at the next check of each sign-in, or, where one cannot be
+   * checked, only at its end or by back-channel logout. Absent without a live sign-in.
+   */
+  removal: z.enum(['next-check', 'sign-in-end']).optional(),
   lastSeenAt: Timestamp,
   sessionsLive: z.number().int(),
 });

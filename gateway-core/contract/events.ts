@@ -70,6 +70,40 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     principal: PrincipalId,
     signIn: z.string(),
     cause: z.string(),
+    reason: z.string().optional(),
+  }),
+  /** An identity provider took back its word for a sign-in; `identity.signed-out` follows, and the ends of its sessions. */
+  z.object({
+    ...base,
+    kind: z.literal('identity.withdrawn'),
+    provider: z.string(),
+    principal: PrincipalId,
+    signIn: z.string(),
+    /**
+     * unknown: the person is no longer known there. changed: it speaks of somebody else, or says what would not sign
+     * in. logout: back-channel logout. unanswered: an answer that carried the next token was lost (a crash, the
+     * network), so that nobody can tell. elsewhere: another provider has the name now.
+     */
+    cause: z.enum(['unknown', 'changed', 'logout', 'unanswered', 'elsewhere']),
+    reason: z.string(),
+  }),
+  /** A check at the provider found other groups. */
+  z.object({
+    ...base,
+    kind: z.literal('identity.groups-changed'),
+    provider: z.string(),
+    principal: PrincipalId,
+    signIn: z.string(),
+    before: z.array(z.string()),
+    groups: z.array(z.string()),
+  }),
+  /** Checks at a provider began to fail, or succeed again: once an outage. `code` says how. */
+  z.object({
+    ...base,
+    kind: z.literal('identity.provider'),
+    provider: z.string(),
+    state: z.enum(['failing', 'answering']),
+    code: z.string().optional(),
   }),
   z.object({
     ...base,

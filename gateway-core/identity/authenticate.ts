@@ -131,7 +131,7 @@ export function createAuthenticate(options: {
     if (delegated !== null) return delegate(request, ticket, delegated, checked.proof);
     const row = await ticketOf(sha256Hex(ticket));
     if (row === undefined) return notSignedIn('the ticket is unknown, expired or signed out');
-    return (await misused(request, ticket, row.deviceKey, checked.proof)) ?? actorOf(row);
+    return (await misused(request, ticket, row.deviceKey, checked.proof)) ?? signIns.asNow(actorOf(row));
   }
 
   /** By the delegation's own key (`dlg_...`), or by its handle and the key of the device that it was made on. */
@@ -161,7 +161,7 @@ export function createAuthenticate(options: {
       handle === undefined ? 'proven' : 'issued',
       root.actor.expiresAtMs,
     );
-    return handle === undefined ? actor : { ...actor, deviceKey: key };
+    return { ...actor, groups: root.actor.groups, ...(handle === undefined ? {} : { deviceKey: key }) };
   }
 
   async function misuse(

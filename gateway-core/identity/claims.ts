@@ -22,6 +22,21 @@ export interface Person {
   readonly principal: PrincipalId;
   readonly displayName: string;
   readonly groups: readonly string[];
+  /** The provider's login behind this; absent: the person came another way. */
+  readonly login?: ProviderLogin;
+}
+
+/** What of a login at a provider outlives it. Lives in memory until the sign-in begins; then the token is sealed. */
+export interface ProviderLogin {
+  readonly provider: string;
+  /** As in the config. */
+  readonly issuer: string;
+  readonly subject: string;
+  /** The provider's name for its own session, when the id_token holds one. */
+  readonly sid: string | undefined;
+  readonly refreshToken: string | undefined;
+  /** Not after the provider vouched. */
+  readonly atMs: number;
 }
 
 export type PersonResult =

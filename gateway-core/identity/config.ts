@@ -34,8 +34,17 @@ export const ProviderConfig = z
       .default(['openid', 'email', 'profile']),
     principalClaim: ClaimPath.default('email'),
     groupsClaim: ClaimPath.default('groups'),
-    /** Ask the provider for a fresh login, or for a choice of account, at every sign-in. */
-    prompt: z.enum(['login', 'select_account']).optional(),
+    /**
+     * Ask the provider for a fresh login, a choice of account, or consent, at every sign-in. Some providers give a
+     * refresh token only with `consent` (OpenID Connect Core 11).
+     */
+    prompt: z.enum(['login', 'select_account', 'consent']).optional(),
+    /** Ask for a refresh token where the provider's metadata offer `offline_access`, and check sign-ins with it. */
+    offlineAccess: z.boolean().default(true),
+    /** Each live sign-in with a refresh token is confirmed by the provider at least so often. */
+    providerCheckMinutes: z.number().int().min(1).max(1440).default(5),
+    /** Unconfirmed for longer than that, a sign-in begins no new session. Default: an hour, or two checks. */
+    providerOutageMaxMinutes: z.number().int().min(2).max(10_080).optional(),
     /** Plain http to a provider on this machine: the demo's. */
     allowInsecureLoopback: z.boolean().default(false),
   })
@@ -45,8 +54,21 @@ export const ProviderConfig = z
     if (problem !== undefined) context.addIssue({ code: 'custom', path: ['issuer'], message: problem });
     if (!provider.scopes.includes('openid'))
       context.addIssue({ code: 'custom', path: ['scopes'], message: 'must contain openid' });
+    if (provider.providerCheckMinutes >= outageMaxMinutes(provider))
+      context.addIssue({
+        code: 'custom',
+        path: ['providerOutageMaxMinutes'],
+        message: 'must be more than providerCheckMinutes',
+      });
   });
 export type ProviderConfig = z.infer<typeof ProviderConfig>;
+
+/** For how many minutes a sign-in may go unconfirmed and still begin sessions. */
+export function outageMaxMinutes(
+  provider: Pick<ProviderConfig, 'providerCheckMinutes' | 'providerOutageMaxMinutes'>,
+): number {
+  return provider.providerOutageMaxMinutes ?? Math.max(60, 2 * provider.providerCheckMinutes);
+}
 
 /**
  * A platform whose OIDC tokens sign workloads in, without any stored secret (RFC 8693): CI systems, clusters, clouds.

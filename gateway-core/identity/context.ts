@@ -1,3 +1,4 @@
+import type { BackChannelLogout, RecentLogouts } from './back-channel-logout.js';
 import type { Clock } from './bounded.js';
 import type { BootstrapAdmin, ClaimRules, Claims } from './claims.js';
 import type { Codes } from './codes.js';
@@ -5,6 +6,7 @@ import type { DeviceGrants } from './device-grants.js';
 import type { Nonces } from './dpop.js';
 import type { Cookies } from './http.js';
 import type { Logins } from './logins.js';
+import type { ProviderChecks } from './provider-checks.js';
 import type { Provider } from './providers.js';
 import type { RecordEvent, SignIns } from './sign-ins.js';
 import type { Workloads } from './workloads.js';
@@ -39,5 +41,8 @@ export interface IdentityContext {
   readonly devices: DeviceGrants;
   readonly logins: Logins;
   readonly signIns: SignIns;
+  readonly checks: ProviderChecks;
+  readonly logouts: RecentLogouts;
+  readonly backChannelLogout: BackChannelLogout;
   readonly workloads: Workloads;
 }

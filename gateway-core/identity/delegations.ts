@@ -62,10 +62,11 @@ export class Delegations {
     this.#clock = options.clock;
     this.#record = options.record;
     this.#signIns = options.signIns;
-    options.signIns.onEnded((signIn) => {
+    options.signIns.onEnded((signIn, _cause, reason) => {
+      const more = reason === undefined ? {} : { reason };
       for (const each of this.list())
         if (each.signIn === signIn && each.path.length === 1)
-          void this.end(each.id, 'signed-out').catch(() => undefined);
+          void this.end(each.id, 'signed-out', more).catch(() => undefined);
     });
   }
 

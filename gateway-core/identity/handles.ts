@@ -69,7 +69,7 @@ export function createHandles(options: {
       .selectFrom('handles')
       .innerJoin('sign_ins', 'sign_ins.id', 'handles.sign_in')
       .selectAll('handles')
-      .select('sign_ins.expires_at_ms as sign_in_expires_at_ms')
+      .select(['sign_ins.expires_at_ms as sign_in_expires_at_ms', 'sign_ins.groups as sign_in_groups'])
       .where('handles.id', '=', id)
       .where('handles.expires_at_ms', '>', now)
       .where('handles.ended_at_ms', 'is', null)
@@ -91,7 +91,8 @@ export function createHandles(options: {
       actor: {
         chain,
         scopes: chain.map((_, index) => (index === chain.length - 1 ? leaf : {})),
-        groups: parseGroups(row.groups),
+        // Not those that it was made with: a provider may have changed them since.
+        groups: parseGroups(row.sign_in_groups),
         signIn: row.sign_in,
         delegation: row.id,
         expiresAtMs: row.sign_in_expires_at_ms,

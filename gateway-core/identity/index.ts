@@ -4,6 +4,7 @@ import { ThroughlineError } from '../contract/errors.js';
 import type { StateSchema } from '../store/schema.js';
 import { type Authenticate, createAuthenticate } from './authenticate.js';
 import { createAuthorize } from './authorize.js';
+import { createBackChannelLogout, RecentLogouts } from './back-channel-logout.js';
 import { type Clock, isLoopbackHost } from './bounded.js';
 import { Codes } from './codes.js';
 import type { IdentitySettings, ProviderSettings } from './config.js';
@@ -17,6 +18,8 @@ import { cookiesFor, type Endpoint, failureOf, json, oauthError, page, type Requ
 import { identityLimits } from './limits.js';
 import { createLogins } from './logins.js';
 import { errorPage } from './pages.js';
+import { ProviderChecks } from './provider-checks.js';
+import { ProviderTokens, type Sealer } from './provider-tokens.js';
 import { createProvider, type Provider } from './providers.js';
 import { createSignIns, type RecordEvent, type SignIns } from './sign-ins.js';
 import { createToken } from './token.js';
@@ -59,6 +62,12 @@ export interface Identity {
    * `useHandle` and the moment in which the listener would find the session: enter the session first, then ask this.
    */
   readonly isSignInEnded: SignIns['isEnded'];
+  /** The actor with the groups that its person has now. Decisions are made with these. */
+  readonly asNow: SignIns['asNow'];
+  /** To be loaded before anything is served. */
+  readonly checks: Pick<ProviderChecks, 'load' | 'refusal' | 'onRegrouped' | 'stop'>;
+  /** Asks providers about the sign-ins that are due: see ProviderChecks.run. To be called every few seconds. */
+  readonly checkProviders: () => Promise<void>;
   readonly delegations: Delegations;
   readonly liveSignIn: SignIns['live'];
   readonly signInsOf: SignIns['of'];
@@ -85,6 +94,8 @@ export function createIdentity(options: {
   readonly issuerUrl: string;
   readonly demo?: DemoSignIn | undefined;
   readonly record: RecordEvent;
+  /** Seals what providers give the gateway to keep. */
+  readonly sealer: Sealer;
   /** Whether a process was revoked, by the id of its node in the tree. */
   readonly isRevoked?: (node: string) => boolean;
 }): Identity {
@@ -98,10 +109,16 @@ export function createIdentity(options: {
   const cookies = cookiesFor(origin);
   let expected: Promise<void> = Promise.resolve();
   const nonces = new Nonces(clock);
-  const signIns = createSignIns({ state, clock, record });
+  const tokens = new ProviderTokens(options.sealer);
+  const signIns = createSignIns({ state, clock, record, tokens });
   const handles = createHandles({ state, clock, record, signIns });
   const delegations = new Delegations({ state, clock, record, signIns });
+  const checks = new ProviderChecks({ state, clock, record, signIns, tokens, providers, admin });
+  const logouts = new RecentLogouts(clock);
   const context: IdentityContext = {
+    checks,
+    logouts,
+    backChannelLogout: createBackChannelLogout({ state, clock, record, signIns, providers, logouts }),
     clock,
     origin,
     record,
@@ -128,7 +145,10 @@ export function createIdentity(options: {
       id: found.id,
       connection: undefined,
       expiresAtMs: found.expiresAtMs,
-      actor: actorOfDelegation(found, 'issued', root.actor.expiresAtMs),
+      actor: {
+        ...actorOfDelegation(found, 'issued', root.actor.expiresAtMs),
+        groups: root.actor.groups,
+      },
     };
   }
 
@@ -165,7 +185,13 @@ export function createIdentity(options: {
     signOut: signIns.end,
     onSignInEnded: signIns.onEnded,
     isSignInEnded: signIns.isEnded,
+    asNow: signIns.asNow,
     people: signIns.people,
+    checks,
+    checkProviders: async () => {
+      await expected;
+      await checks.run();
+    },
     expectProvider: (coming) => {
       const added = coming.then(addProvider);
       expected = Promise.race([added.catch(() => undefined), wait(identityLimits.providerWaitMs)]);
@@ -193,11 +219,16 @@ function createRoutes(context: IdentityContext): IdentityRoutes {
     [paths.token, { POST: token }],
     [paths.revokeToken, { POST: revoke }],
   ]);
+  const logoutPath = new RegExp(`^${paths.backChannelLogout('')}([a-z0-9-]{1,32})$`);
   return async (request, info) => {
     const { pathname } = new URL(request.url);
-    const methods = endpoints.get(pathname);
+    const provider = logoutPath.exec(pathname)?.[1];
+    const methods =
+      provider === undefined
+        ? endpoints.get(pathname)
+        : { POST: () => context.backChannelLogout(provider, request, info) };
     if (methods === undefined) return undefined;
-    const endpoint = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;
+    const endpoint = new Map(Object.entries(methods)).get(request.method);
     if (endpoint === undefined)
       return new Response(null, { status: 405, headers: { allow: Object.keys(methods).join(', ') } });
     try {

@@ -45,6 +45,23 @@ export const identityLimits = {
   providerTimeoutMs: 10_000,
   providerResponseBytesMax: 1024 * 1024,
   providerMetadataTtlMs: 3600_000,
+  /** Of one provider at once. */
+  providerChecksMax: 4,
+  /** A check that failed is made again after this, or after the provider's interval where that is shorter. */
+  providerCheckAgainMs: 5 * 60_000,
+  /** Larger refresh tokens are not kept. */
+  providerTokenBytesMax: 16 * 1024,
+  /** `sub` and `sid`: OpenID Connect Core 2 bounds the first at 255. */
+  subjectCharactersMax: 255,
+  /** A provider's keys are read again for a key that is not known, at most so often. */
+  providerKeysAgainMs: 60_000,
+  logoutTokenBytesMax: 12 * 1024,
+  /** Logout tokens are sent at once: an older one is none. Their ids are remembered for as long. */
+  logoutTokenAgeMsMax: 10 * 60_000,
+  logoutClockSkewMs: 60_000,
+  logoutsMax: 100_000,
+  /** A logout also ends what is still on its way from the provider to a sign-in. */
+  logoutKeptMs: 30 * 60_000,
   groupsMax: 1_000,
   groupBytesMax: 256,
   displayNameCharactersMax: 128,
@@ -66,6 +83,8 @@ export const rates = {
   device: { burst: 30, perSecond: 0.5 },
   deviceAuthorization: { burst: 30, perSecond: 1 },
   token: { burst: 200, perSecond: 20 },
+  /** One provider signs everybody out at once, from one address. */
+  logout: { burst: 1_000, perSecond: 100 },
   /** Refusals that are written to the audit log; beyond it the caller is told to wait and nothing is judged. */
   refusal: { burst: 60, perSecond: 1 },
 } as const;

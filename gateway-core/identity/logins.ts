@@ -87,7 +87,8 @@ export function createLogins(options: {
       const { reason, action } = result;
       return { kind: 'failed', purpose, why: 'refused', reason, action, clearCookie };
     }
-    return { kind: 'person', purpose, person: result.person, clearCookie };
+    const person = { ...result.person, login: redeemed.login };
+    return { kind: 'person', purpose, person, clearCookie };
   }
 
   return {

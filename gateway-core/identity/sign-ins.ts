@@ -9,6 +9,7 @@ import type { SignInsTable, StateSchema } from '../store/schema.js';
 import { type Clock, ExpiringMap } from './bounded.js';
 import type { Person } from './claims.js';
 import { identityLimits } from './limits.js';
+import { type ProviderTokens, providerColumns } from './provider-tokens.js';
 import { randomToken, sha256Hex } from './secrets.js';
 
 /** Makes an event durable; rejects when it cannot be kept. */
@@ -42,7 +43,8 @@ export interface TicketRow {
   readonly signInExpiresAtMs: number;
 }
 
-export type EndedListener = (signIn: string, cause: string) => void;
+/** `reason`: in words, where there is more to say than that it ended. */
+export type EndedListener = (signIn: string, cause: string, reason: string | undefined) => void;
 
 export interface SignIns {
   /** Recorded first, then stored: a sign-in that nobody will find in the log never works. Throws `not-recordable`. */
@@ -58,11 +60,18 @@ export interface SignIns {
    * Ends a sign-in with all its tickets and handles. Effective when this returns its promise, even if the database
    * or the log then fails. False when it had ended before. Throws `not-recordable`.
    */
-  readonly end: (signIn: string, cause: string) => Promise<boolean>;
+  readonly end: (signIn: string, cause: string, reason?: string) => Promise<boolean>;
   /** The sign-in of a live refresh token or ticket (or of the refresh token before), for RFC 7009. */
   readonly signInOfToken: (token: string) => Promise<string | undefined>;
   readonly isEnded: (signIn: string) => boolean;
   readonly onEnded: (listener: EndedListener) => () => void;
+  /**
+   * Other groups from now on, for all that runs under the sign-in too. To be on record before, and to be stored, is
+   * the caller's. False: too many are remembered, nothing changed.
+   */
+  readonly regroup: (signIn: string, groups: readonly string[]) => boolean;
+  /** The actor with the groups that its sign-in has now: the same object while they are those that it has. */
+  readonly asNow: (actor: Actor) => Actor;
   readonly ticket: (hash: string) => Promise<TicketRow | undefined>;
   readonly people: () => Promise<readonly PersonRow[]>;
   /** A sign-in that has not ended, as the actor that it makes. */
@@ -80,6 +89,7 @@ export interface PersonRow {
   readonly groups: readonly string[];
   /** Live sign-ins. */
   readonly signIns: number;
+  readonly removal?: 'next-check' | 'sign-in-end';
   readonly lastSeenAt: string;
 }
 
@@ -103,6 +113,7 @@ export function createSignIns(options: {
   readonly state: Kysely<StateSchema>;
   readonly clock: Clock;
   readonly record: RecordEvent;
+  readonly tokens: ProviderTokens;
 }): SignIns {
   const { state, clock, record } = options;
   const listeners = new Set<EndedListener>();
@@ -111,6 +122,13 @@ export function createSignIns(options: {
     ttlMs: limits.signInTtlMs,
     entriesMax: identityLimits.endedSignInsMax,
     whenFull: 'evict',
+  });
+  /** Of those whose groups changed since their actors were made. */
+  const groupsNow = new ExpiringMap<readonly string[]>({
+    clock,
+    ttlMs: limits.signInTtlMs,
+    entriesMax: identityLimits.endedSignInsMax,
+    whenFull: 'refuse',
   });
   let purgedAtMs = 0;
 
@@ -129,10 +147,10 @@ export function createSignIns(options: {
     return { ticket, ticketExpiresAtMs: expiresAtMs };
   }
 
-  async function end(signIn: string, cause: string): Promise<boolean> {
+  async function end(signIn: string, cause: string, reason?: string): Promise<boolean> {
     // INVARIANT: memory first. From here on no ticket and no handle below this sign-in is taken.
     ended.set(signIn, true);
-    for (const listener of listeners) queueMicrotask(() => listener(signIn, cause));
+    for (const listener of listeners) queueMicrotask(() => listener(signIn, cause, reason));
     const now = clock();
     const row = await state.transaction().execute(async (database) => {
       const found = await database
@@ -144,7 +162,7 @@ export function createSignIns(options: {
       if (found === undefined) return undefined;
       await database
         .updateTable('sign_ins')
-        .set({ ended_at_ms: now, end_cause: cause, refresh_hash: null })
+        .set({ ended_at_ms: now, end_cause: cause, refresh_hash: null, provider_token: null })
         .where('id', '=', signIn)
         .execute();
       await database.deleteFrom('tickets').where('sign_in', '=', signIn).execute();
@@ -162,6 +180,7 @@ export function createSignIns(options: {
       principal: PrincipalId.parse(row.principal),
       signIn,
       cause,
+      ...(reason === undefined ? {} : { reason }),
     });
     return true;
   }
@@ -205,6 +224,11 @@ export function createSignIns(options: {
   return {
     end,
     isEnded: (signIn) => ended.get(signIn) === true,
+    regroup: (signIn, groups) => groupsNow.set(signIn, groups),
+    asNow: (actor) => {
+      const groups = groupsNow.get(actor.signIn);
+      return groups === undefined || groups === actor.groups ? actor : { ...actor, groups };
+    },
     onEnded(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -241,6 +265,7 @@ export function createSignIns(options: {
             last_seen_at_ms: now,
             ended_at_ms: null,
             end_cause: null,
+            ...providerColumns(signIn, person.login, options.tokens),
           })
           .execute();
         return addTicket(database, signIn, expiresAtMs);
@@ -378,23 +403,37 @@ export function parseGroups(json: string): readonly string[] {
   throw new TypeError('the groups of a sign-in are damaged');
 }
 
+interface Found {
+  readonly groups: readonly string[];
+  signIns: number;
+  /** Of which no provider is asked. */
+  unchecked: number;
+  lastSeenAtMs: number;
+}
+
 /** One row a principal, last seen first; groups are those of the newest sign-in. */
 async function listPeople(state: Kysely<StateSchema>, nowMs: number): Promise<readonly PersonRow[]> {
   const rows = await state
     .selectFrom('sign_ins')
     .select(['principal', 'groups', 'last_seen_at_ms', 'expires_at_ms', 'ended_at_ms'])
+    .select((select) => select('provider_token', 'is not', null).as('checked'))
     .orderBy('created_at_ms', 'desc')
     .orderBy('id', 'desc')
     .limit(identityLimits.peopleMax)
     .execute();
-  const people = new Map<string, { groups: readonly string[]; signIns: number; lastSeenAtMs: number }>();
+  const people = new Map<string, Found>();
   for (const row of rows) {
     const person = people.get(row.principal) ?? {
       groups: parseGroups(row.groups),
       signIns: 0,
+      unchecked: 0,
       lastSeenAtMs: 0,
     };
-    if (row.ended_at_ms === null && row.expires_at_ms > nowMs) person.signIns += 1;
+    if (row.ended_at_ms === null && row.expires_at_ms > nowMs) {
+      person.signIns += 1;
+      // SQLite says 0 or 1, others false or true.
+      if (!row.checked) person.unchecked += 1;
+    }
     person.lastSeenAtMs = Math.max(person.lastSeenAtMs, row.last_seen_at_ms);
     people.set(row.principal, person);
   }
@@ -404,6 +443,7 @@ async function listPeople(state: Kysely<StateSchema>, nowMs: number): Promise<re
       principal,
       groups: person.groups,
       signIns: person.signIns,
+      ...(person.signIns === 0 ? {} : { removal: person.unchecked === 0 ? 'next-check' : 'sign-in-end' }),
       lastSeenAt: new Date(person.lastSeenAtMs).toISOString(),
     }));
 }

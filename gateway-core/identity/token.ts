@@ -1,7 +1,7 @@
 import { clientId, demoGrant, deviceGrant, type TokenResponse, workloadGrant } from '../contract/api.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { isLoopbackAddress, TokenBuckets } from './bounded.js';
-import { personOf } from './claims.js';
+import { type Person, personOf } from './claims.js';
 import { demoRules, type IdentityContext } from './context.js';
 import { invalidClient } from './device.js';
 import { checkProof, ReplayCache } from './dpop.js';
@@ -55,7 +55,7 @@ const waiting = (error: 'authorization_pending' | 'slow_down'): OAuthFailure => 
 
 /** The token endpoint (RFC 6749 3.2, RFC 8628 3.4, RFC 9449 5) and revocation (RFC 7009). */
 export function createToken(context: IdentityContext): Readonly<Record<'token' | 'revoke', Endpoint>> {
-  const { clock, codes, devices, nonces, origin, record, signIns } = context;
+  const { checks, clock, codes, devices, logouts, nonces, origin, record, signIns } = context;
   const buckets = new TokenBuckets(clock, rates.token);
   const refusals = new TokenBuckets(clock, rates.refusal);
   const replays = new ReplayCache(nonces);
@@ -160,11 +160,23 @@ export function createToken(context: IdentityContext): Readonly<Record<'token' |
       return refusal('the code is bound to the key of another device');
     if ((fields.get('redirect_uri') ?? request.redirectUri) !== request.redirectUri)
       return refusal('redirect_uri is not the one that the code was issued for');
-    const tokens = await signIns.begin(person, 'browser', key);
+    const tokens = await begin(person, 'browser', key);
+    if (isFailure(tokens)) return tokens;
     use.signIn = tokens.signIn;
     if (!use.again) return tokens;
     await signIns.end(tokens.signIn, 'code-reused');
     return refusal('the code was used before');
+  }
+
+  /** Somebody whom a provider vouched for a while ago: unless it has signed them out since. */
+  async function begin(person: Person, method: 'browser' | 'device-code', key: string) {
+    const over = refusal('the identity provider has ended this login meanwhile');
+    if (logouts.hasEnded(person.login)) return over;
+    const tokens = await signIns.begin(person, method, key);
+    await checks.watch(tokens.signIn);
+    if (!logouts.hasEnded(person.login)) return tokens;
+    await signIns.end(tokens.signIn, 'provider-logout', over.description);
+    return over;
   }
 
   async function byRefreshToken(fields: Fields, key: string): Promise<Outcome> {
@@ -180,7 +192,7 @@ export function createToken(context: IdentityContext): Readonly<Record<'token' |
     const poll = devices.poll(deviceCode, key);
     switch (poll.kind) {
       case 'approved':
-        return signIns.begin(poll.person, 'device-code', key);
+        return begin(poll.person, 'device-code', key);
       case 'pending':
         return waiting('authorization_pending');
       case 'slow-down':

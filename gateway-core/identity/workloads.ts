@@ -1,17 +1,14 @@
-import { createLocalJWKSet, jwtVerify } from 'jose';
+import { jwtVerify } from 'jose';
 import { z } from 'zod';
 import { type Clock, ExpiringMap } from './bounded.js';
+import { type BoundedFetch, boundedFetch } from './bounded-fetch.js';
 import { type Claims, claimAt, type PersonResult, personOf } from './claims.js';
 import type { WorkloadIssuer } from './config.js';
+import { asymmetricAlgorithms, jsonFrom, type KeySource, keySource, withKeys } from './issuer-keys.js';
 import { identityLimits } from './limits.js';
-import { type BoundedFetch, boundedFetch } from './providers.js';
 import { sha256Hex } from './secrets.js';
 
-/** Asymmetric only: a key set that anybody can read must not be a secret. */
-const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
-
 const Metadata = z.object({ issuer: z.string(), jwks_uri: z.url() });
-const KeySet = z.object({ keys: z.array(z.record(z.string(), z.unknown())).max(100) });
 
 export type WorkloadResult =
   | {
@@ -34,7 +31,7 @@ const refused = (reason: string): WorkloadResult => ({ ok: false, reason });
 
 /** Platforms whose OIDC tokens root a chain: CI systems, clusters, clouds. */
 export function createWorkloads(issuers: readonly WorkloadIssuer[], clock: Clock): Workloads {
-  const byIssuer = new Map(issuers.map((each) => [each.issuer, { ...each, keys: keySource(each, clock) }]));
+  const byIssuer = new Map(issuers.map((each) => [each.issuer, { ...each, keys: keysOf(each, clock) }]));
   const used = new ExpiringMap<string>({
     clock,
     ttlMs: identityLimits.workloadTokenLifeMsMax,
@@ -71,35 +68,25 @@ async function verified(
   issuer: WorkloadIssuer & { readonly keys: KeySource },
   clock: Clock,
 ): Promise<Claims | string> {
-  for (const fresh of [false, true]) {
-    let keys: ReturnType<typeof createLocalJWKSet>;
-    try {
-      keys = await issuer.keys(fresh);
-    } catch {
-      return "the issuer's keys could not be read";
-    }
-    try {
-      const { payload } = await jwtVerify(token, keys, {
-        issuer: issuer.issuer,
-        audience: issuer.audience,
-        algorithms,
-        currentDate: new Date(clock()),
-        clockTolerance: 30,
-        requiredClaims: ['exp', 'iat', 'sub'],
-        maxTokenAge: identityLimits.workloadTokenLifeMsMax / 1000,
-      });
-      return payload;
-    } catch (error) {
-      const code = (error as { code?: unknown }).code;
-      // A key that was not there when the set was read: platforms rotate.
-      if (code === 'ERR_JWKS_NO_MATCHING_KEY' && !fresh) continue;
-      return code === 'ERR_JWT_EXPIRED'
-        ? 'the token has expired'
-        : 'the token does not verify for this gateway';
-    }
-  }
-  return 'the token does not verify for this gateway';
+  const result = await withKeys(issuer.keys, (keys) =>
+    jwtVerify(token, keys, {
+      issuer: issuer.issuer,
+      audience: issuer.audience,
+      algorithms: [...asymmetricAlgorithms],
+      currentDate: new Date(clock()),
+      clockTolerance: 30,
+      requiredClaims: ['exp', 'iat', 'sub'],
+      maxTokenAge: identityLimits.workloadTokenLifeMsMax / 1000,
+    }),
+  );
+  return result.ok ? result.value.payload : whyNot[result.why];
 }
+
+const whyNot = {
+  keys: "the issuer's keys could not be read",
+  expired: 'the token has expired',
+  token: 'the token does not verify for this gateway',
+} as const;
 
 /** A claim, or one of its values where it is a list, is one of those wanted. */
 function meets(value: unknown, wanted: string | readonly string[]): boolean {
@@ -123,47 +110,21 @@ function issuerOf(token: string): string | undefined {
   }
 }
 
-type KeySource = (fresh: boolean) => Promise<ReturnType<typeof createLocalJWKSet>>;
-
-/** OpenID Connect Discovery 4, then the key set; both bounded, kept for an hour, read again at most once a minute. */
-function keySource(issuer: WorkloadIssuer, clock: Clock): KeySource {
-  let known: { readonly keys: ReturnType<typeof createLocalJWKSet>; readonly atMs: number } | undefined;
-  let pending: Promise<ReturnType<typeof createLocalJWKSet>> | undefined;
+/** OpenID Connect Discovery 4, then the key set. */
+function keysOf(issuer: WorkloadIssuer, clock: Clock): KeySource {
   const read = boundedFetch(issuer.allowInsecureLoopback);
-  const load = async () => {
-    const base = issuer.issuer.endsWith('/') ? issuer.issuer : `${issuer.issuer}/`;
-    const jwksUri =
-      issuer.jwksUri ?? (await discovered(read, `${base}.well-known/openid-configuration`, issuer.issuer));
-    const set = KeySet.parse(await jsonFrom(read, jwksUri));
-    const keys = createLocalJWKSet(set);
-    known = { keys, atMs: clock() };
-    return keys;
-  };
-  return (fresh) => {
-    const ageMs = known === undefined ? Number.POSITIVE_INFINITY : clock() - known.atMs;
-    const limitMs = fresh ? identityLimits.workloadKeysAgainMs : identityLimits.providerMetadataTtlMs;
-    if (known !== undefined && ageMs < limitMs) return Promise.resolve(known.keys);
-    pending ??= load().finally(() => {
-      pending = undefined;
-    });
-    const before = known?.keys;
-    return before === undefined ? pending : pending.catch(() => before);
-  };
+  const base = issuer.issuer.endsWith('/') ? issuer.issuer : `${issuer.issuer}/`;
+  return keySource({
+    read,
+    clock,
+    againMs: identityLimits.workloadKeysAgainMs,
+    uri: async () =>
+      issuer.jwksUri ?? discovered(read, `${base}.well-known/openid-configuration`, issuer.issuer),
+  });
 }
 
 async function discovered(read: BoundedFetch, url: string, issuer: string): Promise<string> {
   const metadata = Metadata.parse(await jsonFrom(read, url));
   if (metadata.issuer !== issuer) throw new TypeError('the metadata are those of another issuer');
   return metadata.jwks_uri;
-}
-
-async function jsonFrom(read: BoundedFetch, url: string): Promise<unknown> {
-  const signal = AbortSignal.timeout(identityLimits.providerTimeoutMs);
-  const response = await read(url, {
-    signal,
-    redirect: 'error',
-    headers: { accept: 'application/json' },
-  } as never);
-  if (!response.ok) throw new TypeError('the issuer does not answer with what was asked for');
-  return response.json();
 }

@@ -366,6 +366,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       principal: person.principal,
       groups: [...person.groups],
       signIns: person.signIns,
+      ...(person.removal === undefined ? {} : { removal: person.removal }),
       lastSeenAt: person.lastSeenAt,
       sessionsLive: running.filter((session) => session.actor.chain[0].id === person.principal).length,
     }));

@@ -35,6 +35,7 @@ import { keepRetention } from './retention.js';
 import { RevokedNodes } from './revoked-nodes.js';
 import { type Sealer, startSealer } from './sealer/index.js';
 import { SessionServer } from './sessions.js';
+import { keepSignIns } from './sign-ins.js';
 import { version } from './version.js';
 
 export interface GatewayOptions {
@@ -231,9 +232,11 @@ async function compose(
     issuerUrl: new URL(url).origin,
     demo: demo === undefined ? undefined : { secret: demo.secret(), accounts: demoAccounts },
     record,
+    sealer: secrets,
     isRevoked: (node) => revoked.has(node),
   });
   await identity.delegations.load();
+  await identity.checks.load();
   tree = new AgentTree({ delegations: identity.delegations, live, now });
   const attachments = new Attachments({
     delegations: identity.delegations,
@@ -303,20 +306,14 @@ async function compose(
   });
   rooms = { identity, sessions, app };
 
-  identity.onSignInEnded((signIn) => {
-    void live.end(
-      (session) => session.actor.signIn === signIn,
-      'revoked',
-      'the sign-in behind this session has ended',
-    );
-  });
+  undo.push(keepSignIns({ identity, live, feed, recorder }));
   identity.delegations.onEnded((ended) => void endSessionsBelow(live, ended));
   const retentionMs = config.retention?.recordings;
   if (retentionMs !== undefined) undo.push(keepRetention({ sealer, retentionMs, recorder, now }));
   const warmingUp = setTimeout(() => {
     loadParser().catch((error: unknown) => recorder.complain('the spare parser did not load', error));
     demo
-      ?.startProvider(identity)
+      ?.startProvider(identity, { url, ca: certificate.caPem })
       .catch((error: unknown) => recorder.complain('the demo identity provider did not start', error));
   }, warmUpAfterMs);
   undo.push(() => clearTimeout(warmingUp));

@@ -2,6 +2,7 @@ import type { Actor } from '../contract/chain.js';
 import type { Action, Decision } from '../contract/decision.js';
 import type { AgentNode } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
+import type { Identity } from '../identity/index.js';
 import { type Decider, decideAdmin, decider, type PolicyConnection } from '../policy/index.js';
 import type { Connection, ConnectionRegistry } from './connections.js';
 import type { PolicyRegistry } from './policies.js';
@@ -33,11 +34,14 @@ export interface Permissions {
 export function createPermissions(rooms: {
   readonly connections: ConnectionRegistry;
   readonly policies: PolicyRegistry;
+  readonly identity: Pick<Identity, 'asNow'>;
   readonly now: () => number;
 }): Permissions {
-  const { connections, policies, now } = rooms;
-  const on: Permissions['on'] = (actor, connection) => decider(policies.current, actor, connection);
-  const admin: Permissions['admin'] = (actor, action) => decideAdmin(policies.current, actor, action, now());
+  const { connections, policies, identity, now } = rooms;
+  const on: Permissions['on'] = (actor, connection) =>
+    decider(policies.current, identity.asNow(actor), connection);
+  const admin: Permissions['admin'] = (actor, action) =>
+    decideAdmin(policies.current, identity.asNow(actor), action, now());
   /** Sessions outlive their connection's registration: what is gone has no labels left to permit it. */
   const session: Permissions['session'] = (actor, action, { connection: name, protocol, principal }) =>
     on(actor, connections.get(name) ?? { name, protocol, labels: {} }).session(

@@ -9,7 +9,6 @@ import type { SessionBehind } from '../contract/events.js';
 import { type DelegationId, SessionId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
 import type { Identity, ScramVerifier } from '../identity/index.js';
-import { decider } from '../policy/index.js';
 import { CancelKeys } from '../proxy/postgres/cancel.js';
 import { CatalogCache } from '../proxy/postgres/catalog.js';
 import { type ClientTls, sortParameters, startClient } from '../proxy/postgres/client-startup.js';
@@ -67,8 +66,10 @@ export class SessionServer {
 
   /** Policy on opening a stream. Throws `denied`, `rate-limited`. */
   admit(actor: Actor, name: string): Connection {
-    const { live } = this.#rooms;
+    const { identity, live } = this.#rooms;
     const connection = this.#permissions.connection(actor, name);
+    const unconfirmed = identity.checks.refusal(actor.signIn);
+    if (unconfirmed !== undefined) throw unconfirmed;
     if (live.countOf(actor.signIn) >= limits.streamsPerActorMax) {
       throw new ThroughlineError(
         'rate-limited',
@@ -227,7 +228,7 @@ export class SessionServer {
     via: 'tunnel' | 'native',
     behind: Behind,
   ): PostgresSession {
-    const { policies, live, recorder, keys, now } = this.#rooms;
+    const { identity, policies, live, recorder, keys, now } = this.#rooms;
     const parameters = sortParameters(start.message.parameters);
     if (parameters.kind === 'refused') {
       throw new ThroughlineError('denied', parameters.reason, { action: 'connect without it' });
@@ -243,10 +244,11 @@ export class SessionServer {
         },
       );
     }
-    const decision = decider(policies.current, actor, connection).connect(now());
+    const decision = this.#permissions.on(actor, connection).connect(now());
     const target = this.#target(connection);
     const judge = createJudge({
-      decider: () => decider(policies.current, actor, connection),
+      decider: () => this.#permissions.on(actor, connection),
+      groups: () => identity.asNow(actor).groups,
       policyVersion: () => policies.current.version,
       usesTime: () => policies.current.usesTime,
       masks: [...connection.masks, ...(decision.kind === 'allow' ? decision.masks : [])],

@@ -46,6 +46,16 @@ export interface SignInsTable {
   last_seen_at_ms: number;
   ended_at_ms: number | null;
   end_cause: string | null;
+  /** Name of the identity provider that vouched, and the `sub` and `sid` of its id_token; null: it came another way. */
+  provider: string | null;
+  provider_subject: string | null;
+  provider_sid: string | null;
+  /** The provider's refresh token, sealed and bound to sign-in, provider and issuer; null: it gave none, or it is over. */
+  provider_token: Uint8Array | null;
+  /** When the provider last confirmed it. */
+  provider_checked_at_ms: number | null;
+  /** When the token was last sent without an answer so far: what it was exchanged for may be lost. */
+  provider_asked_at_ms: number | null;
 }
 
 export interface TicketsTable {

@@ -103,4 +103,14 @@ export const stateMigrations: readonly string[] = [
   create index delegations_by_sign_in on delegations (sign_in);
   create index delegations_by_expiry on delegations (expires_at_ms);
   `,
+  `
+  alter table sign_ins add column provider text;
+  alter table sign_ins add column provider_subject text;
+  alter table sign_ins add column provider_sid text;
+  alter table sign_ins add column provider_token blob;
+  alter table sign_ins add column provider_checked_at_ms integer;
+  alter table sign_ins add column provider_asked_at_ms integer;
+  create index sign_ins_by_provider_subject on sign_ins (provider, provider_subject);
+  create index sign_ins_by_provider_sid on sign_ins (provider, provider_sid);
+  `,
 ];

@@ -122,6 +122,7 @@ export async function startStack(): Promise<Stack> {
       const judge = createJudge({
         decider: () => decider(policies, actor, connection),
         policyVersion: () => policies.version,
+        groups: () => actor.groups,
         usesTime: () => false,
         masks: connection.masks,
         catalog,

@@ -31,6 +31,8 @@ import { needsNoCatalog } from './without-catalog.js';
 export interface JudgeInput {
   readonly decider: () => Decider;
   readonly policyVersion: () => string;
+  /** Of the person: another array once they have changed. */
+  readonly groups: () => readonly string[];
   readonly usesTime: () => boolean;
   /** Of the connection and of the decision to connect. */
   readonly masks: readonly MaskRule[];
@@ -75,6 +77,7 @@ export class Judge {
   #verdicts = new Map<string, Verdict>();
   #decider: Decider | undefined;
   #seenCatalog = 0;
+  #seenGroups: readonly string[] | undefined;
   #epoch = 0;
 
   constructor(input: JudgeInput) {
@@ -87,8 +90,11 @@ export class Judge {
   /** Verdicts of another epoch are made again. */
   get epoch(): number {
     const policy = this.#input.policyVersion();
-    if (this.#decider?.policyVersion !== policy || this.#seenCatalog !== this.#input.catalog.version) {
+    const groups = this.#input.groups();
+    const decides = this.#decider?.policyVersion === policy && this.#seenGroups === groups;
+    if (!decides || this.#seenCatalog !== this.#input.catalog.version) {
       this.#decider = this.#input.decider();
+      this.#seenGroups = groups;
       this.#seenCatalog = this.#input.catalog.version;
       this.#advance();
     }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { paths } from '../../contract/api.js';
 import { ConnectionConfig } from '../../contract/connection.js';
-import type { Identity } from '../../identity/index.js';
+import { demoRules, type Identity } from '../../identity/index.js';
 import type { Connection, ConnectionRegistry } from '../connections.js';
 import type { PolicyRegistry } from '../policies.js';
 import { demoConnection, demoConnectionName, demoPolicies } from './defaults.js';
@@ -50,9 +51,13 @@ export class Demo {
   }
 
   /** Loads and starts the demo's identity provider; the gateway is ready before it is. */
-  async startProvider(identity: Identity): Promise<void> {
+  async startProvider(identity: Identity, gateway: { url: string; ca: string }): Promise<void> {
+    const logoutTo = {
+      url: new URL(paths.backChannelLogout(demoRules.name), gateway.url).href,
+      ca: gateway.ca,
+    };
     const starting = import('./identity-provider/index.js').then(({ startDemoIdentityProvider }) =>
-      startDemoIdentityProvider({ dir: this.#dataDirectory, port: 0 }),
+      startDemoIdentityProvider({ dir: this.#dataDirectory, port: 0, logoutTo }),
     );
     this.#provider = starting;
     await identity.expectProvider(starting.then(({ settings }) => settings));

@@ -5,7 +5,7 @@ import { ExpiringMap, isLoopbackAddress, TokenBuckets } from '../../../gateway-c
 import { type Claims, personOf } from '../../../gateway-core/identity/claims.js';
 import { createIdentity, IdentityConfig } from '../../../gateway-core/identity/index.js';
 import { identityLimits } from '../../../gateway-core/identity/limits.js';
-import { memoryState } from './support.js';
+import { memoryState, testSealer } from './support.js';
 
 const byEmail = { name: 'corp', principalClaim: 'email', groupsClaim: 'groups' };
 const bySub = { ...byEmail, principalClaim: 'sub' };
@@ -160,6 +160,7 @@ describe('the config', () => {
         issuerUrl,
         demo: secret === undefined ? undefined : { secret, accounts: {} },
         record: () => Promise.resolve(),
+        sealer: testSealer,
       });
     for (const url of [
       'http://gateway.example.com',

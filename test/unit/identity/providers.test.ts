@@ -105,6 +105,8 @@ const settingsOf = (): ProviderSettings => ({
   principalClaim: 'email',
   groupsClaim: 'groups',
   allowInsecureLoopback: true,
+  offlineAccess: true,
+  providerCheckMinutes: 5,
 });
 
 const good = { sub: '1', email: 'ann@example.com', email_verified: true, groups: ['staff'] };

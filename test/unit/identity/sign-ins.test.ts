@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { clientId, demoGrant, paths } from '../../../gateway-core/contract/api.js';
 import { limits } from '../../../gateway-core/contract/limits.js';
+import { ProviderTokens } from '../../../gateway-core/identity/provider-tokens.js';
 import { createSignIns } from '../../../gateway-core/identity/sign-ins.js';
-import { Device, demoSecret, memoryState, startGateway, verdict } from './support.js';
+import { Device, demoSecret, memoryState, startGateway, testSealer, verdict } from './support.js';
 
 async function signedIn(user?: string) {
   const gateway = await startGateway();
@@ -99,6 +100,7 @@ describe('refresh tokens', () => {
       state: gateway.state,
       clock: gateway.clock.now,
       record: () => Promise.resolve(),
+      tokens: new ProviderTokens(testSealer),
     });
     const results = await Promise.all([1, 2, 3].map(() => signIns.refresh(refreshToken, device.thumbprint)));
     expect(results.filter((result) => result.ok)).toHaveLength(1);

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import Database from 'better-sqlite3';
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { Kysely, SqliteDialect } from 'kysely';
@@ -13,6 +13,7 @@ import {
 } from '../../../gateway-core/identity/index.js';
 import { demoAccounts } from '../../../gateway-core/server/demo/identity-provider/accounts.js';
 import type { StateSchema } from '../../../gateway-core/store/schema.js';
+import { openSecret, sealSecret } from '../../../gateway-core/store/secrets.js';
 import { stateMigrations } from '../../../gateway-core/store/state-migrations.js';
 
 export const origin = 'https://127.0.0.1:7443';
@@ -24,6 +25,12 @@ export function memoryState(): Promise<Kysely<StateSchema>> {
   for (const step of stateMigrations) database.exec(step);
   return Promise.resolve(new Kysely<StateSchema>({ dialect: new SqliteDialect({ database }) }));
 }
+
+const sealingKey = randomBytes(32);
+export const testSealer = {
+  seal: (plain: Uint8Array, context: string) => sealSecret(sealingKey, plain, context),
+  open: (sealed: Uint8Array, context: string) => openSecret(sealingKey, sealed, context),
+};
 
 export class TestClock {
   nowMs = Date.now();
@@ -70,6 +77,7 @@ export async function startGateway(
       clock: clock.now,
       issuerUrl,
       demo: more.demo === false ? undefined : { secret: demoSecret, accounts: demoAccounts },
+      sealer: testSealer,
       record: async (event) => {
         await gateway.logWaits;
         if (gateway.logFails) throw new Error('disk full');

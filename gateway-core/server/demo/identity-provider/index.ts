@@ -1,20 +1,25 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import type { Configuration, Provider } from 'oidc-provider';
 import { bodyWithin } from '../../../identity/bounded.js';
 import { pageHeaders, renderPage } from '../../../identity/html.js';
 import { demoRules, type ProviderSettings } from '../../../identity/index.js';
 import { equalSecrets } from '../../../identity/secrets.js';
-import { demoAccounts, demoPassword } from './accounts.js';
+import { type DemoAccount, demoAccounts, demoPassword } from './accounts.js';
 import { demoAdapter } from './adapter.js';
 import { type DemoKeys, demoKeys } from './keys.js';
-import { backPage, loginPage, problemPage } from './pages.js';
+import { fetchOnly, type LogoutPlace } from './logout.js';
+import { backPage, loginPage, problemPage, signedOutPage, signOutPage } from './pages.js';
 
 const demoClientId = 'throughline-gateway';
 const formBytesMax = 4 * 1024;
 const requestTimeoutMs = 10_000;
 const connectionsMax = 256;
 const lifetimeSeconds = 600;
+/** As long as the gateway keeps a sign-in, and a little more. */
+const offlineSeconds = 13 * 3600;
 
 export interface DemoIdentityProvider {
   readonly issuer: string;
@@ -22,29 +27,40 @@ export interface DemoIdentityProvider {
   readonly clientSecret: string;
   /** All of it, ready for `identity.expectProvider`. */
   readonly settings: ProviderSettings;
+  /** As its administrator would do it, for tests: nothing that is served does. */
+  readonly people: {
+    /** Nobody of that name signs in any more, and no token of theirs is renewed. */
+    remove(account: string): void;
+    setGroups(account: string, groups: readonly string[]): void;
+  };
   close(): Promise<void>;
 }
 
 /**
- * The demo's OIDC provider on 127.0.0.1, plain http. Its keys stand in `dir` (0600) and survive a restart. `port` 0:
- * any. It answers only to gateways on this machine. oidc-provider is loaded here and not before.
- * Throws `invalid-config` for unusable keys, and what `listen` throws.
+ * The demo's OIDC provider on 127.0.0.1, plain http. Its keys, its port and the tokens that it gave stand in `dir`
+ * (0600) and survive a restart. `port` 0: the one of last time, or any. It answers only to gateways on this machine,
+ * and tells `logoutTo` who has signed out (its certificate is checked with `ca`). oidc-provider is loaded here and not
+ * before. Throws `invalid-config` for unusable keys, and what `listen` throws.
  */
 export async function startDemoIdentityProvider(options: {
   readonly dir: string;
   readonly port: number;
+  readonly logoutTo?: LogoutPlace;
 }): Promise<DemoIdentityProvider> {
   const keys = await demoKeys(options.dir);
+  const portFile = join(options.dir, 'identity-provider.port');
   const OidcProvider = await loadProvider();
   const server = createServer({ requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs });
   server.maxConnections = connectionsMax;
-  await listen(server, options.port);
+  await listenAgain(server, options.port, portFile);
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const issuer = `http://${host}`;
-  const provider = new OidcProvider(issuer, configuration(keys));
+  const accounts = new Map(Object.entries(demoAccounts));
+  const adapter = demoAdapter(join(options.dir, 'identity-provider-tokens.json'));
+  const provider = new OidcProvider(issuer, configuration(keys, accounts, adapter, options.logoutTo));
   // The gateway's port is its own matter; its path is not.
   Object.defineProperty(provider.Client.prototype, 'redirectUriAllowed', { value: isGatewayCallback });
-  serve(server, provider, host);
+  serve(server, provider, host, accounts);
   return {
     issuer,
     clientId: demoClientId,
@@ -58,6 +74,17 @@ export async function startDemoIdentityProvider(options: {
       // So that one browser can sign in as one account after the other.
       prompt: 'login',
       allowInsecureLoopback: true,
+      offlineAccess: true,
+      providerCheckMinutes: 5,
+    },
+    people: {
+      remove: (account) => {
+        accounts.delete(account);
+      },
+      setGroups: (name, groups) => {
+        const account = accounts.get(name);
+        if (account !== undefined) accounts.set(name, { ...account, groups });
+      },
     },
     close: () =>
       new Promise((resolve) => {
@@ -90,21 +117,45 @@ function listen(server: Server, port: number): Promise<void> {
   });
 }
 
+/** An issuer is its address: at another port it would be a stranger to everybody who is signed in. */
+async function listenAgain(server: Server, port: number, file: string): Promise<void> {
+  const before = Number(await readFile(file, 'utf8').catch(() => '0'));
+  const again = Number.isInteger(before) && before > 0 && before < 65_536 ? before : 0;
+  try {
+    await listen(server, port === 0 ? again : port);
+  } catch (error) {
+    if (port !== 0 || again === 0) throw error;
+    await listen(server, 0);
+  }
+  await writeFile(file, String((server.address() as AddressInfo).port), { mode: 0o600 });
+}
+
 function isGatewayCallback(uri: string): boolean {
   return /^https?:\/\/(?:127\.0\.0\.1|\[::1\]|localhost):\d{1,5}\/oauth\/callback$/.test(uri);
 }
 
-function configuration(keys: DemoKeys): Configuration {
+type Accounts = Map<string, DemoAccount>;
+
+function configuration(
+  keys: DemoKeys,
+  accounts: Accounts,
+  adapter: ReturnType<typeof demoAdapter>,
+  logoutTo: LogoutPlace | undefined,
+): Configuration {
   return {
-    adapter: demoAdapter(),
+    adapter,
+    ...(logoutTo === undefined ? {} : { fetch: fetchOnly(logoutTo) }),
     clients: [
       {
         client_id: demoClientId,
         client_secret: keys.clientSecret,
         redirect_uris: ['https://127.0.0.1:7443/oauth/callback'],
-        grant_types: ['authorization_code'],
+        grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
         id_token_signed_response_alg: 'ES256',
+        ...(logoutTo === undefined
+          ? {}
+          : { backchannel_logout_uri: logoutTo.url, backchannel_logout_session_required: true }),
       },
     ],
     jwks: { keys: [keys.signingKey] },
@@ -118,16 +169,31 @@ function configuration(keys: DemoKeys): Configuration {
     pkce: { required: () => true },
     features: {
       devInteractions: { enabled: false },
-      rpInitiatedLogout: { enabled: false },
+      backchannelLogout: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (context, form) => {
+          context.set(pageHeaders);
+          context.body = renderPage(signOutPage(form));
+        },
+        postLogoutSuccessSource: (context) => {
+          context.set(pageHeaders);
+          context.body = renderPage(signedOutPage);
+        },
+      },
       pushedAuthorizationRequests: { enabled: false },
       resourceIndicators: { enabled: false },
       dPoP: { enabled: false },
     },
     interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
     findAccount: (_context, id) => {
-      const claims = Object.hasOwn(demoAccounts, id) ? demoAccounts[id] : undefined;
+      const claims = accounts.get(id);
       return claims && { accountId: id, claims: () => ({ ...claims, groups: [...claims.groups] }) };
     },
+    // Without `prompt=consent` oidc-provider hears no `offline_access`.
+    issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
+    expiresWithSession: () => false,
+    rotateRefreshToken: true,
     // Its only client is the gateway of the same machine: there is nothing to consent to.
     loadExistingGrant: async (context) => {
       const { client, session, provider } = context.oidc;
@@ -144,15 +210,16 @@ function configuration(keys: DemoKeys): Configuration {
     ttl: {
       AccessToken: lifetimeSeconds,
       AuthorizationCode: 60,
-      Grant: lifetimeSeconds,
+      Grant: offlineSeconds,
       IdToken: lifetimeSeconds,
       Interaction: lifetimeSeconds,
+      RefreshToken: offlineSeconds,
       Session: lifetimeSeconds,
     },
   };
 }
 
-function serve(server: Server, provider: Provider, host: string): void {
+function serve(server: Server, provider: Provider, host: string, accounts: Accounts): void {
   const standard = provider.callback();
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     // A stranger's name that resolves to 127.0.0.1 (DNS rebinding) is not us.
@@ -164,7 +231,7 @@ function serve(server: Server, provider: Provider, host: string): void {
       standard(request, response).catch(() => response.destroy());
       return;
     }
-    answerInteraction(provider, request, response).catch(() => {
+    answerInteraction(provider, request, response, accounts).catch(() => {
       if (response.headersSent) response.destroy();
       else send(response, 400, renderPage(problemPage('This sign-in is not waiting any more.')));
     });
@@ -175,6 +242,7 @@ async function answerInteraction(
   provider: Provider,
   request: IncomingMessage,
   response: ServerResponse,
+  accounts: Accounts,
 ): Promise<void> {
   // Throws when this browser has not begun this interaction.
   const { uid, prompt } = await provider.interactionDetails(request, response);
@@ -188,7 +256,7 @@ async function answerInteraction(
   const fields = new URLSearchParams(body?.toString('utf8') ?? '');
   const account = fields.get('account') ?? '';
   const cancelled = fields.has('cancel');
-  const known = Object.hasOwn(demoAccounts, account);
+  const known = accounts.has(account);
   if (!cancelled && !(equalSecrets(fields.get('password') ?? '', demoPassword) && known)) {
     const problem = known ? 'The password is wrong.' : 'There is no such account.';
     send(response, 401, renderPage(loginPage(path, account.slice(0, 64), problem)));

@@ -1,4 +1,4 @@
-import { html, type Page } from '../../../identity/html.js';
+import { Html, html, type Page } from '../../../identity/html.js';
 import { demoAccounts, demoPassword } from './accounts.js';
 
 const footer =
@@ -44,3 +44,21 @@ export function problemPage(what: string): Page {
     footer,
   };
 }
+
+/** @param form markup of oidc-provider: the form that signs out, without its buttons */
+export function signOutPage(form: string): Page {
+  return {
+    title: 'Sign out of the demo',
+    body: html`<p class="note">This ends your sign-in here, and with it what you are signed in to on this gateway.</p>
+${new Html(form)}
+<button type="submit" form="op.logoutForm" name="logout" value="yes">Sign out</button>
+<button type="submit" form="op.logoutForm" class="plain">Stay signed in</button>`,
+    footer,
+  };
+}
+
+export const signedOutPage: Page = {
+  title: 'You are signed out of the demo',
+  body: html`<p>To sign in again, start where you need it (for example: <code>throughline login</code>).</p>`,
+  footer,
+};
