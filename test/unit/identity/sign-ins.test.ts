@@ -326,7 +326,13 @@ describe('the list of people', () => {
     await device.demoSignIn(gateway, 'approver');
     await revoke(gateway, ticket);
     expect(await gateway.identity.people()).toEqual([
-      { principal: 'demo/approver', groups: ['engineers', 'dba'], signIns: 2, lastSeenAt: iso(gateway, 0) },
+      {
+        principal: 'demo/approver',
+        groups: ['engineers', 'dba'],
+        signIns: 2,
+        removal: 'sign-in-end',
+        lastSeenAt: iso(gateway, 0),
+      },
       { principal: 'demo/contractor', groups: ['contractors'], signIns: 0, lastSeenAt: iso(gateway, -1_000) },
     ]);
   });

@@ -59,9 +59,10 @@ export async function startGateway(
     state?: Kysely<StateSchema>;
     issuerUrl?: string;
     demo?: boolean;
+    clock?: TestClock;
   } = {},
 ): Promise<Gateway> {
-  const clock = new TestClock();
+  const clock = more.clock ?? new TestClock();
   const state = more.state ?? (await memoryState());
   const events: AuditEventInput[] = [];
   const issuerUrl = more.issuerUrl ?? origin;
