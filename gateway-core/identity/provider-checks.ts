@@ -142,7 +142,7 @@ export class ProviderChecks {
   /** Begins no more questions. Resolves when those under way have their answers stored, or after `waitMs`. */
   async stop(waitMs: number): Promise<void> {
     this.#stopped = true;
-    const running = [...this.#rounds.values()].map((round) => round.running);
+    const running = [...this.#rounds.values()].map((round) => round.running ?? Promise.resolve());
     let timer: NodeJS.Timeout | undefined;
     const waited = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, waitMs);

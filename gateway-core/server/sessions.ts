@@ -9,6 +9,7 @@ import type { SessionBehind } from '../contract/events.js';
 import { type DelegationId, SessionId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
 import type { Identity, ScramVerifier } from '../identity/index.js';
+import type { Decider } from '../policy/index.js';
 import { CancelKeys } from '../proxy/postgres/cancel.js';
 import { CatalogCache } from '../proxy/postgres/catalog.js';
 import { type ClientTls, sortParameters, startClient } from '../proxy/postgres/client-startup.js';
@@ -228,7 +229,7 @@ export class SessionServer {
     via: 'tunnel' | 'native',
     behind: Behind,
   ): PostgresSession {
-    const { identity, policies, live, recorder, keys, now } = this.#rooms;
+    const { policies, live, recorder, keys, now } = this.#rooms;
     const parameters = sortParameters(start.message.parameters);
     if (parameters.kind === 'refused') {
       throw new ThroughlineError('denied', parameters.reason, { action: 'connect without it' });
@@ -247,8 +248,7 @@ export class SessionServer {
     const decision = this.#permissions.on(actor, connection).connect(now());
     const target = this.#target(connection);
     const judge = createJudge({
-      decider: () => this.#permissions.on(actor, connection),
-      groups: () => identity.asNow(actor).groups,
+      decider: this.#decider(actor, connection),
       policyVersion: () => policies.current.version,
       usesTime: () => policies.current.usesTime,
       masks: [...connection.masks, ...(decision.kind === 'allow' ? decision.masks : [])],
@@ -300,6 +300,20 @@ export class SessionServer {
       },
     });
     return session;
+  }
+
+  #decider(actor: Actor, connection: Connection): () => Decider {
+    const { identity, policies } = this.#rooms;
+    let made:
+      | { readonly policies: object; readonly groups: Actor['groups']; readonly decider: Decider }
+      | undefined;
+    return () => {
+      const { current } = policies;
+      const { groups } = identity.asNow(actor);
+      if (made?.policies !== current || made.groups !== groups)
+        made = { policies: current, groups, decider: this.#permissions.on(actor, connection) };
+      return made.decider;
+    };
   }
 
   #over(actor: Actor): string | undefined {

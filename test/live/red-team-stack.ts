@@ -119,10 +119,10 @@ export async function startStack(): Promise<Stack> {
         await sayFatal(start.stream, { code: sorted.code, message: sorted.reason, hint: undefined });
         return;
       }
+      const decides = decider(policies, actor, connection);
       const judge = createJudge({
-        decider: () => decider(policies, actor, connection),
+        decider: () => decides,
         policyVersion: () => policies.version,
-        groups: () => actor.groups,
         usesTime: () => false,
         masks: connection.masks,
         catalog,

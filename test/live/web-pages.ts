@@ -35,7 +35,7 @@ export class PlainBrowser {
 
   /** Sends the first form of a page with these fields; hidden ones come from the page. */
   submit(page: PageSeen, fields: Readonly<Record<string, string>>): Promise<PageSeen> {
-    const action = /<form method="post" action="([^"]+)"/.exec(page.text)?.[1];
+    const action = /<form [^>]*method="post" action="([^"]+)"/.exec(page.text)?.[1];
     if (action === undefined)
       throw new Error(`there is no form on ${page.url.href}: ${page.text.slice(0, 500)}`);
     const body = new URLSearchParams();

@@ -29,10 +29,9 @@ import { SqlNames, stricter as strictest, unknownLineage } from './sql-names.js'
 import { needsNoCatalog } from './without-catalog.js';
 
 export interface JudgeInput {
+  /** The same one for as long as verdicts hold: another one once policies or the person's groups have changed. */
   readonly decider: () => Decider;
   readonly policyVersion: () => string;
-  /** Of the person: another array once they have changed. */
-  readonly groups: () => readonly string[];
   readonly usesTime: () => boolean;
   /** Of the connection and of the decision to connect. */
   readonly masks: readonly MaskRule[];
@@ -77,7 +76,6 @@ export class Judge {
   #verdicts = new Map<string, Verdict>();
   #decider: Decider | undefined;
   #seenCatalog = 0;
-  #seenGroups: readonly string[] | undefined;
   #epoch = 0;
 
   constructor(input: JudgeInput) {
@@ -89,12 +87,9 @@ export class Judge {
 
   /** Verdicts of another epoch are made again. */
   get epoch(): number {
-    const policy = this.#input.policyVersion();
-    const groups = this.#input.groups();
-    const decides = this.#decider?.policyVersion === policy && this.#seenGroups === groups;
-    if (!decides || this.#seenCatalog !== this.#input.catalog.version) {
-      this.#decider = this.#input.decider();
-      this.#seenGroups = groups;
+    const decider = this.#input.decider();
+    if (this.#decider !== decider || this.#seenCatalog !== this.#input.catalog.version) {
+      this.#decider = decider;
       this.#seenCatalog = this.#input.catalog.version;
       this.#advance();
     }

@@ -12,7 +12,7 @@ import {
   RotatingProvider,
   redeem,
 } from './check-setup.js';
-import { Device, type Gateway } from './support.js';
+import { Device, type Gateway, holdLog } from './support.js';
 
 /** OpenID Connect Back-Channel Logout 1.0. */
 let provider: RotatingProvider;
@@ -80,12 +80,8 @@ describe('a logout token (2.6)', () => {
     expect(status).toBe(400);
     expect(JSON.parse(body)).toMatchObject({ error: 'invalid_request' });
     expect(await isLive(gateway, ann)).toBe(true);
-    expect(gateway.events.slice(1)).toEqual([
-      expect.objectContaining({
-        kind: 'identity.refused',
-        reason: expect.stringMatching(/^back-channel logout of corp: /),
-      }),
-    ]);
+    expect(gateway.events.slice(1)).toMatchObject([{ kind: 'identity.refused' }]);
+    expect(JSON.stringify(gateway.events[1])).toContain('back-channel logout of corp: the logout token');
   });
 
   it('may be typed or not, and may come within the skew of clocks', async () => {
@@ -243,24 +239,14 @@ describe('a back-channel logout', () => {
 
   it('that comes while a sign-in is recorded ends it before it can be used', async () => {
     const code = (await provider.visit(gateway, 'ann')).get('code') ?? '';
-    let open: () => void = () => undefined;
-    const opened = new Promise<void>((resolve) => (open = resolve));
-    const device = await Device.create();
-    let redeeming: ReturnType<typeof redeem> | undefined;
-    await new Promise<void>((resolve) => {
-      Object.defineProperty(gateway, 'logWaits', {
-        get: () => {
-          resolve();
-          return opened;
-        },
-      });
-      redeeming = redeem(gateway, device, code);
-    });
+    const log = holdLog(gateway, 1);
+    const redeeming = redeem(gateway, await Device.create(), code);
+    await log.waiting;
     const token = await provider.web.sign(logoutClaims(provider, gateway, { sub: 'ann' }));
     const answer = await postLogout(gateway, token);
-    open();
+    log.release();
     expect(answer.status).toBe(200);
-    expect((await redeeming)?.status).toBe(400);
+    expect((await redeeming).status).toBe(400);
     const rows = await gateway.state
       .selectFrom('sign_ins')
       .selectAll()

@@ -14,6 +14,7 @@ import {
   challenge,
   Device,
   type Gateway,
+  holdLog,
   origin,
   startGateway,
   verdict,
@@ -127,15 +128,12 @@ describe('sign-in by browser', () => {
     const gateway = await gatewayWithDemo();
     const [one, two] = [await Device.create(), await Device.create()];
     const code = codeOf(await signInAtBrowser(gateway, authorizeUrl(), 'engineer'));
-    let release = () => {};
-    gateway.logWaits = new Promise((resolve) => {
-      release = resolve;
-    });
+    const log = holdLog(gateway, 2);
     const first = redeem(gateway, one, code);
     const second = redeem(gateway, two, code);
     // Both have taken the code, and both wait for the log.
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    release();
+    await log.waiting;
+    log.release();
     expect((await first).body).toMatchObject({ error: 'invalid_grant' });
     expect((await second).body).toMatchObject({ error: 'invalid_grant' });
     const live = await gateway.state

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { PrincipalId } from '../../../gateway-core/contract/ids.js';
 import { ExpiringMap, isLoopbackAddress, TokenBuckets } from '../../../gateway-core/identity/bounded.js';
 import { type Claims, personOf } from '../../../gateway-core/identity/claims.js';
+import { outageMaxMinutes } from '../../../gateway-core/identity/config.js';
 import { createIdentity, IdentityConfig } from '../../../gateway-core/identity/index.js';
 import { identityLimits } from '../../../gateway-core/identity/limits.js';
 import { memoryState, testSealer } from './support.js';
@@ -148,6 +149,31 @@ describe('the config', () => {
     expect(IdentityConfig.safeParse({ ...two, bootstrapAdmin: { ...admin, provider: 'x' } }).success).toBe(
       false,
     );
+  });
+
+  it('asks at least every day and at most every minute, and waits longer for a provider than for its next check', () => {
+    const minutes = (providerCheckMinutes?: number, providerOutageMaxMinutes?: number) => {
+      const result = IdentityConfig.safeParse({
+        providers: [
+          {
+            name: 'corp',
+            issuer: 'https://id.example.com',
+            clientId: 'x',
+            clientSecret: 'y',
+            providerCheckMinutes,
+            providerOutageMaxMinutes,
+          },
+        ],
+      });
+      const found = result.data?.providers[0];
+      return found && [found.providerCheckMinutes, outageMaxMinutes(found), found.offlineAccess];
+    };
+    expect(minutes()).toEqual([5, 60, true]);
+    expect(minutes(1)).toEqual([1, 60, true]);
+    expect(minutes(1440)).toEqual([1440, 2880, true]);
+    expect(minutes(10, 11)).toEqual([10, 11, true]);
+    for (const wrong of [[0], [-1], [1.5], [1441], [10, 10], [60, 5], [1, 1], [1, 10_081]])
+      expect(minutes(...(wrong as [number]))).toBeUndefined();
   });
 
   it('refuses an external URL that is no https origin, and a short demo secret', async () => {

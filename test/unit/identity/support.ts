@@ -94,6 +94,23 @@ export async function startGateway(
   return gateway;
 }
 
+/** From now on the log takes nothing until `release`. `waiting` resolves once `count` events wait for it. */
+export function holdLog(gateway: Gateway, count: number) {
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  let left = count;
+  const waiting = new Promise<void>((resolve) => {
+    Object.defineProperty(gateway, 'logWaits', {
+      get: () => {
+        left -= 1;
+        if (left === 0) resolve();
+        return released;
+      },
+    });
+  });
+  return { waiting, release };
+}
+
 /** A device with its key, as CLI and desktop are. */
 export class Device {
   readonly privateKey: CryptoKey;
