@@ -19,6 +19,8 @@ export function refsOf(event: AuditEvent | LeafEvent): readonly string[] {
       return event.what === 'agent' ? [refKeys.delegation(event.id)] : [];
     case 'identity.signed-in':
     case 'identity.signed-out':
+    case 'identity.withdrawn':
+    case 'identity.groups-changed':
       return [refKeys.signIn(event.signIn)];
     case 'policy.put':
       return [refKeys.policy(event.policyVersion)];
@@ -30,6 +32,7 @@ export function refsOf(event: AuditEvent | LeafEvent): readonly string[] {
     case 'gateway.started':
     case 'gateway.stopped':
     case 'identity.refused':
+    case 'identity.provider':
     case 'log.disputed':
     case 'recordings.removed':
     case 'session.refused':
