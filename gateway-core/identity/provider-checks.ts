@@ -126,7 +126,11 @@ export class ProviderChecks {
     const due = new Map<string, Watched[]>();
     for (const each of this.#watched.values()) {
       if (each.expiresAtMs <= now) this.#watched.delete(each.signIn);
-      else if (each.dueAtMs <= now) due.set(each.provider, [...(due.get(each.provider) ?? []), each]);
+      else if (each.dueAtMs <= now) {
+        const list = due.get(each.provider) ?? [];
+        list.push(each);
+        due.set(each.provider, list);
+      }
     }
     await this.#purge(now);
     const rounds = [...due].map(([provider, list]) => {
