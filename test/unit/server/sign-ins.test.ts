@@ -77,6 +77,8 @@ class World {
 
   async take(turn: Turn): Promise<void> {
     const { provider, gateway } = this;
+    // Nothing but what happens at the same moment is taken for that.
+    gateway.clock.pass(1);
     switch (turn.what) {
       case 'outage':
         provider.outage = { status: 502, body: '' };
@@ -122,10 +124,10 @@ class World {
       removed.delete(name);
       provider.enter(name);
     } else if (what === 'logout-person') await logOut(provider, gateway, { sub: name });
-    else if (what === 'logout-login') await logOut(provider, gateway, { sid: String(who) });
-    else if (some !== undefined && what === 'sign-out')
-      await gateway.identity.signOut(some.signIn, 'signed-out');
-    else if (some !== undefined) await this.open(some);
+    else if (some === undefined) return;
+    else if (what === 'logout-login') await logOut(provider, gateway, { sid: String(signIns.indexOf(some)) });
+    else if (what === 'sign-out') await gateway.identity.signOut(some.signIn, 'signed-out');
+    else await this.open(some);
   }
 
   /** Of whom sessions live. */
