@@ -154,7 +154,9 @@ export const specs: readonly CommandSpec[] = [
       'The program and everything that it starts acts under the delegation, which can only narrow what you may: fewer ' +
       'connections, fewer actions, less time. It finds its connections in the environment (PGHOST..., and ' +
       '`psql service=NAME` for each). Below it, `throughline run` nests. ' +
-      'The exit status is that of the program; 125 when it was never run.',
+      'The exit status is that of the program; 125 when it was never run. ' +
+      'When the delegation ends before the program (revoked, expired, its parent gone), the program and everything that ' +
+      'it has started get SIGTERM, five seconds later SIGKILL, and the exit status is 125.',
     arguments: [{ name: 'CMD...', summary: 'the program and its arguments, after --' }],
     options: [
       { flags: '--agent LABEL', summary: 'names it in every record and to policies', required: true },
@@ -168,6 +170,7 @@ export const specs: readonly CommandSpec[] = [
       { flags: '--sessions N', summary: 'sessions that it may open in all' },
       { flags: '--children N', summary: 'agents that it may start in all' },
       { flags: '--purpose TEXT', summary: 'for those who watch' },
+      { flags: '--keep', summary: 'leave the program running when its delegation ends' },
       {
         flags: '--isolate',
         summary: 'in a sandbox (bubblewrap): own network and processes, sign-in state hidden; nothing nests',

@@ -263,7 +263,7 @@ describe('the live tree', () => {
       env -i PATH=$PATH PGSSLMODE=disable psql -XAtqc "select 2" -h 127.0.0.1 -p $OUTSIDE -U engineer shop
       $TL run --agent child -- true
     `;
-    const running = agent('doomed', script);
+    const running = agent('doomed', script, '--keep');
     await until('it is there', () =>
       Promise.resolve(running.stdoutText().includes('ready') ? true : undefined),
     );

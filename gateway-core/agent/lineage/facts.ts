@@ -25,7 +25,8 @@ export interface ProcessFacts extends ProcessId {
   readonly markers: { readonly delegation?: string };
 }
 
-const delegationVariable = 'THROUGHLINE_DELEGATION';
+/** Says in a program's environment whom it works for. */
+export const delegationVariable = 'THROUGHLINE_DELEGATION';
 const delegationId = /^dlg_[0-9A-HJKMNP-TV-Z]{26}$/;
 
 export function factsOf(proc: Proc, { pid, startTicks, name }: Stat): ProcessFacts {

@@ -2,6 +2,7 @@ import { openAttribution } from './attribute.js';
 import { openProc } from './proc.js';
 import { openTreeWatches } from './subtree.js';
 
+export { endProcesses, startedBy } from './ending.js';
 export { recognise } from './programs.js';
 export { self } from './self.js';
 export { becomeSubreaper } from './subreaper.js';

@@ -29,4 +29,8 @@ export const lineageLimits = {
   pollMs: 250,
   /** Processes of one watched tree. */
   treeProcessesMax: 4096,
+  /** What is to end has so long between SIGTERM and SIGKILL, and so long to be gone then; how often it is looked for. */
+  endGraceMs: 5000,
+  killWaitMs: 2000,
+  endPollMs: 50,
 } as const;

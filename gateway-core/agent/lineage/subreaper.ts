@@ -7,7 +7,12 @@ import { openProc, type Proc, type Stat } from './proc.js';
 
 /** What came of it. `stop` gives the orphans back to pid 1; for tests, and for those who go on without children. */
 export type Subreaper =
-  | { readonly kind: 'reaping'; stop(): void }
+  | {
+      readonly kind: 'reaping';
+      /** Children of this process that Node has not started: those whose parents have ended. */
+      adopted(): readonly Stat[];
+      stop(): void;
+    }
   | { readonly kind: 'unsupported'; readonly reason: string };
 
 /** PR_SET_CHILD_SUBREAPER: prctl(2). */
@@ -28,12 +33,13 @@ export async function becomeSubreaper(): Promise<Subreaper> {
   const proc = openProc();
   if (proc.children(process.pid) === undefined)
     return { kind: 'unsupported', reason: 'this kernel does not list the children of a process' };
-  nodes ??= new NodesChildren(childrenOf(proc));
+  const own = (nodes ??= new NodesChildren(childrenOf(proc)));
   if (!native.prctl(setChildSubreaper, 1))
     return { kind: 'unsupported', reason: 'the kernel refused prctl(PR_SET_CHILD_SUBREAPER)' };
-  const reaper = new Reaper(proc, native, nodes);
+  const reaper = new Reaper(proc, native, own);
   return {
     kind: 'reaping',
+    adopted: () => childrenOf(proc).filter((child) => !own.has(child)),
     stop: () => {
       native.prctl(setChildSubreaper, 0);
       reaper.stop();

@@ -25,6 +25,8 @@ const tunnelsMax = 64;
 /** How long the end of a delegation may take at a gateway that is away. */
 const finishTimeoutMs = 3000;
 const againMs = 500;
+/** How far this machine's clock may be ahead of the gateway's, whose word counts while it can be heard. */
+const clockSkewMs = 30_000;
 
 export interface ChildOptions {
   /** Who mints: a person's sign-in, or a delegation. */
@@ -37,7 +39,7 @@ export interface ChildOptions {
   readonly report?: (event: TunnelEvent) => void;
   /** Of mode 0700: connections are reached by sockets in here instead of ports, and nothing nests. */
   readonly isolated?: string;
-  /** The delegation is over before `end` was called: revoked, expired, or what it hangs on has ended. */
+  /** The delegation was over before `end` was: revoked, expired, or what it hangs on has ended. Called once. */
   readonly onOver?: (cause: string, reason: string | undefined) => void;
 }
 
@@ -63,7 +65,7 @@ export interface Child {
    * each (`psql service=NAME`), and the handle with which `throughline run` nests.
    */
   environment(): Promise<Readonly<Record<string, string>>>;
-  /** Ends the delegation with everything below it. */
+  /** Ends the delegation with everything below it. Tells `onOver` first when it was over already. */
   end(): Promise<void>;
 }
 
@@ -84,7 +86,10 @@ class RunningChild implements Child {
   #following: ReturnType<typeof holder.attach> | undefined;
   #places: Promise<readonly ChildPlace[]> | undefined;
   #directory: string | undefined;
+  readonly #followed: Promise<void>;
   #over = false;
+  #ending = false;
+  #told = false;
 
   constructor(options: ChildOptions, { answer, key }: HeldDelegation, gateway: Gateway) {
     this.#options = options;
@@ -94,7 +99,7 @@ class RunningChild implements Child {
     this.#contacts = setInterval(() => {
       holder.contact(gateway, answer.id).catch(() => undefined);
     }, delegationLimits.contactMs);
-    void this.#follow();
+    this.#followed = this.#follow();
   }
 
   places(): Promise<readonly ChildPlace[]> {
@@ -123,14 +128,11 @@ class RunningChild implements Child {
   async end(): Promise<void> {
     await Promise.all(this.#tunnels.map((tunnel) => tunnel.close(drainMs)));
     clearInterval(this.#contacts);
-    const wasOver = this.#over;
+    this.#ending = true;
+    // Without it the gateway finds out by itself, a few seconds later.
+    if (!this.#over) await Promise.race([this.#finish(), sleep(finishTimeoutMs, undefined, { ref: false })]);
     this.#over = true;
     this.#following?.abort();
-    // Without it the gateway finds out by itself, a few seconds later.
-    if (!wasOver) {
-      const late = sleep(finishTimeoutMs, undefined, { ref: false });
-      await Promise.race([holder.finish(this.gateway, this.answer.id).catch(() => undefined), late]);
-    }
     this.gateway.close();
     if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
   }
@@ -155,6 +157,17 @@ class RunningChild implements Child {
     return places;
   }
 
+  async #finish(): Promise<void> {
+    try {
+      await holder.finish(this.gateway, this.answer.id);
+    } catch (error) {
+      if (!isOver(error)) return;
+      // Somebody else has ended it: why is on its way.
+      await this.#followed;
+      this.#tell(unknownCause, undefined);
+    }
+  }
+
   /** Says that the holder is there for as long as it is, and hears when the delegation is over. */
   async #follow(): Promise<void> {
     while (!this.#over) {
@@ -164,19 +177,32 @@ class RunningChild implements Child {
           if (item.kind === 'ended') this.#ended(item.cause, item.reason);
         }
       } catch (error) {
-        if (error instanceof ThroughlineError && error.code === 'not-signed-in')
-          this.#ended('it has ended at the gateway', undefined);
+        if (isOver(error)) this.#ended(undefined, undefined);
       }
+      // The gateway is away and cannot say so.
+      if (Date.now() > Date.parse(this.answer.expiresAt) + clockSkewMs) this.#ended('expired', undefined);
       if (!this.#over) await sleep(againMs);
     }
   }
 
-  #ended(cause: string, reason: string | undefined): void {
+  #ended(cause: string | undefined, reason: string | undefined): void {
     if (this.#over) return;
     this.#over = true;
+    // Ended by this very process, as far as is known here.
+    if (this.#ending && (cause === undefined || cause === 'finished')) return;
+    this.#tell(cause ?? unknownCause, reason);
+  }
+
+  #tell(cause: string, reason: string | undefined): void {
+    if (this.#told) return;
+    this.#told = true;
     this.#options.onOver?.(cause, reason);
   }
 }
+
+const unknownCause = 'it has ended at the gateway';
+const isOver = (error: unknown): boolean =>
+  error instanceof ThroughlineError && error.code === 'not-signed-in';
 
 /** PostgreSQL manual, 34.17. */
 function serviceOf({ detail, tunnel, user, database }: ChildPlace): string {

@@ -71,9 +71,11 @@ export function runProgram(
   program: string,
   parameters: readonly string[],
   env: Environment,
+  onSpawn?: (child: ChildProcess) => void,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, parameters, { stdio: 'inherit', env, shell: false });
+    onSpawn?.(child);
     const stop = forwardSignals(child);
     child.once('error', (cause: NodeJS.ErrnoException) => {
       stop();
@@ -97,6 +99,15 @@ function notStarted(program: string, cause: NodeJS.ErrnoException): ThroughlineE
 const forwarded = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
 /** The terminal sends these to the program itself as well: forwarding them would make two of one. */
 const fromTerminal = ['SIGINT', 'SIGQUIT'] as const;
+
+/** What would end this process does not, until the returned function is called: what it has to clean up is cleaned up. */
+export function outliveSignals(): () => void {
+  const swallow = (): void => undefined;
+  for (const signal of [...forwarded, ...fromTerminal]) process.on(signal, swallow);
+  return () => {
+    for (const signal of [...forwarded, ...fromTerminal]) process.off(signal, swallow);
+  };
+}
 
 function forwardSignals(child: ChildProcess): () => void {
   const forward = (signal: NodeJS.Signals): void => {

@@ -1,4 +1,7 @@
-import { becomeSubreaper, self } from '../../agent/lineage/index.js';
+import type { ChildProcess } from 'node:child_process';
+import { becomeSubreaper, endProcesses, self, startedBy, watchTree } from '../../agent/lineage/index.js';
+import { lineageLimits } from '../../agent/lineage/limits.js';
+import { escapeControls } from '../../agent/lineage/redact.js';
 import { ownLineage } from '../../agent/lineage/report.js';
 import { startChild } from '../../agent/sdk/child.js';
 import { socketAttribution } from '../../agent/tunnel/behind.js';
@@ -9,7 +12,7 @@ import { type Context, type Input, type Run, withGateway } from '../context.js';
 import { failureOf, printFailure } from '../failure.js';
 import { isolation } from '../isolation.js';
 import { parseDurationMs, parseWhole } from '../values.js';
-import { onlyRefusals, runProgram, withoutLibpq } from './exec.js';
+import { onlyRefusals, outliveSignals, runProgram, withoutLibpq } from './exec.js';
 
 export const run: Run = (context, input) =>
   withGateway(context, input, async (gateway, state) => {
@@ -26,31 +29,121 @@ export const run: Run = (context, input) =>
         stillHolds: () => true,
       };
     };
+    const { label } = request;
+    let tell: (over: Over) => void = () => undefined;
+    const ended = new Promise<Over>((resolve) => {
+      tell = resolve;
+    });
+    let over: Over | undefined;
     const child = await startChild({
       parent: gateway,
       request: { ...request, ...(evidence === undefined ? {} : { evidence }) },
       attribute: sandbox === undefined ? await socketAttribution(state) : within,
       ...(sandbox === undefined ? {} : { isolated: sandbox.directory }),
       report: onlyRefusals(context),
-      onOver: (cause, reason) => sayOver(context, request.label, cause, reason),
+      onOver: (cause, reason) => {
+        over = { cause, reason };
+        if (input.flag('keep')) sayKept(context, label, over);
+        else tell(over);
+      },
     });
+    // The run above ends this one with the program, and the program may be quicker.
+    const dieAgain = outliveSignals();
+    let status: number | undefined;
+    const keeps = input.flag('keep');
     try {
-      // Descendants that leave their parents come to this process, and stay in its tree.
-      await becomeSubreaper();
-      const env = { ...withoutLibpq(context.env), ...(await child.environment()) };
       const [command, parameters] = sandbox?.command(program, rest) ?? ([program, rest] as const);
-      return await runProgram(command, parameters, env);
+      const env = { ...withoutLibpq(context.env), ...(await child.environment()) };
+      if (over !== undefined && !keeps) throw overError(label, over);
+      status = await runUnder(ended, label, child.answer.id, sandbox !== undefined, (onSpawn) =>
+        runProgram(command, parameters, env, onSpawn),
+      );
     } finally {
       await child.end();
+      dieAgain();
     }
+    // A program can fail by the end of its delegation before that is heard of here.
+    if (over !== undefined && status !== 0 && !keeps) throw overError(label, over);
+    return status;
   });
 
-function sayOver(context: Context, label: string, cause: string, reason: string | undefined): void {
-  const because = reason === undefined ? '' : `: ${reason}`;
-  const error = new ThroughlineError('denied', `the delegation of ${label} is over (${cause}${because})`, {
-    action: 'nothing below it reaches a connection any more',
+interface Over {
+  readonly cause: string;
+  readonly reason: string | undefined;
+}
+
+/**
+ * Runs the program until it ends; when the delegation ends before, then the program is ended with all that it has
+ * started. @throws ThroughlineError denied, when it was
+ */
+async function runUnder(
+  ended: Promise<Over>,
+  label: string,
+  delegation: string,
+  isolated: boolean,
+  start: (onSpawn: (child: ChildProcess) => void) => Promise<number>,
+): Promise<number> {
+  // Descendants that leave their parents come to this process, and stay in its tree.
+  const subreaper = await becomeSubreaper();
+  let program: ChildProcess | undefined;
+  const status = start((child) => {
+    program = child;
+  });
+  // It is waited for below, unless something of it cannot be ended.
+  status.catch(() => undefined);
+  const pid = program?.pid;
+  const seen =
+    pid === undefined || subreaper.kind === 'reaping' ? undefined : watchTree(pid, () => undefined);
+  try {
+    const first = await Promise.race([status, ended]);
+    if (typeof first === 'number' || program === undefined || pid === undefined) return await status;
+    // bubblewrap dies of SIGTERM, and everything in the sandbox of it: what is in there has its time, too.
+    const spared = isolated ? { spared: pid } : {};
+    const left =
+      process.platform === 'linux'
+        ? await endProcesses({ running: startedBy({ pid, subreaper, seen, delegation }), ...spared })
+        : await endAlone(program, status);
+    program.unref();
+    throw overError(label, first, left);
+  } finally {
+    seen?.stop();
+  }
+}
+
+/** Where nobody tells what a program has started. */
+async function endAlone(program: ChildProcess, status: Promise<number>): Promise<readonly never[]> {
+  program.kill('SIGTERM');
+  const timer = setTimeout(() => program.kill('SIGKILL'), lineageLimits.endGraceMs);
+  await status.finally(() => clearTimeout(timer));
+  return [];
+}
+
+const namedMax = 5;
+
+function overError(
+  label: string,
+  over: Over,
+  left: readonly { readonly pid: number; readonly name: string }[] = [],
+): ThroughlineError {
+  const listed = left.slice(0, namedMax).map(({ pid, name }) => `${escapeControls(name)} (${pid})`);
+  const more = left.length > namedMax ? ` and ${left.length - namedMax} more` : '';
+  return new ThroughlineError('denied', `${isOver(label, over)}, and so is its program`, {
+    action:
+      left.length === 0
+        ? 'ask whoever ended it before you start it again'
+        : `these could not be ended: ${listed.join(', ')}${more}`,
+  });
+}
+
+function sayKept(context: Context, label: string, over: Over): void {
+  const error = new ThroughlineError('denied', isOver(label, over), {
+    action: 'its program goes on, and nothing below it reaches a connection any more',
   });
   printFailure(context.stderr, failureOf(error), context.json);
+}
+
+function isOver(label: string, { cause, reason }: Over): string {
+  return `the delegation of ${label} is over (${cause}${reason === undefined ? '' : `: ${reason}`})`;
 }
 
 /** What the command line asks for. @throws ThroughlineError usage */
