@@ -253,9 +253,10 @@ export const specs: readonly CommandSpec[] = [
   },
   {
     name: 'revoke agent',
-    summary: 'end an agent, a sub-agent or a program with everything below it',
-    details: 'Its sessions end, and nothing below it opens another one.',
-    arguments: [{ name: 'ID', summary: 'a node of `throughline agents`', completes: 'agents' }],
+    summary: 'end agents, sub-agents or programs with everything below them',
+    details:
+      'Their sessions end, and nothing below them opens another one. Of several: all, or none where one may not be ended.',
+    arguments: [{ name: 'ID...', summary: 'nodes of `throughline agents`', completes: 'agents' }],
     options: [{ flags: '--reason TEXT', summary: 'goes into the audit log', required: true }, ...client],
     examples: ["throughline revoke agent dlg_01J9ZQ4T3V8M6K2N5P7R9S1W0X --reason 'runs wild'"],
   },

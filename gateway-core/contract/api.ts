@@ -235,13 +235,28 @@ export const LiveItem = z.discriminatedUnion('kind', [
 ]);
 export type LiveItem = z.infer<typeof LiveItem>;
 
-export const RevokeRequest = z
-  .object({
-    kind: z.enum(['session', 'agent', 'device', 'principal']),
-    id: z.string().min(1).max(256),
-    reason: z.string().trim().min(1).max(1000),
-  })
-  .strict();
+/** Agents that one request ends. */
+export const revokedTogetherMax = 5000;
+const revokedId = z.string().min(1).max(256);
+const revokeReason = z.string().trim().min(1).max(1000);
+export const RevokeRequest = z.discriminatedUnion('kind', [
+  z
+    .object({
+      kind: z.enum(['session', 'agent', 'device', 'principal']),
+      id: revokedId,
+      reason: revokeReason,
+    })
+    .strict(),
+  /** All of them, or none: whoever may not end one of them ends none. Those that have ended already are left out. */
+  z
+    .object({
+      kind: z.literal('agents'),
+      ids: z.array(revokedId).min(1).max(revokedTogetherMax),
+      reason: revokeReason,
+    })
+    .strict(),
+]);
+export type RevokeRequest = z.infer<typeof RevokeRequest>;
 export const RevokeResponse = z.object({
   ended: z.array(SessionId),
   /** Delegations that ended with it. */

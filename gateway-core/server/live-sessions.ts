@@ -1,6 +1,7 @@
 import type { Actor } from '../contract/chain.js';
 import type { EndCause } from '../contract/events.js';
 import type { SessionId } from '../contract/ids.js';
+import { Crowd } from '../proxy/postgres/farewell.js';
 
 /** A running session as the rest of the gateway sees it. */
 export interface LiveSession {
@@ -14,7 +15,7 @@ export interface LiveSession {
   readonly program: { readonly pid: number; readonly command: string | undefined } | undefined;
   statements(): number;
   /** Ends it now: the client gets its protocol's own error with `reason`. Idempotent; resolves when it is over. */
-  end(cause: EndCause, reason: string): Promise<void>;
+  end(cause: EndCause, reason: string, crowd?: Crowd): Promise<void>;
 }
 
 /** The sessions of this gateway that run now. */
@@ -43,10 +44,11 @@ export class LiveSessions {
     return count;
   }
 
-  /** Ends every session that `which` names, at once. Returns their ids. */
+  /** Ends every session that `which` names: all are cut off in the turn of the call. Returns their ids. */
   async end(which: (session: LiveSession) => boolean, cause: EndCause, reason: string): Promise<SessionId[]> {
     const ending = this.list().filter(which);
-    await Promise.all(ending.map((session) => session.end(cause, reason)));
+    const crowd = new Crowd(ending.length);
+    await Promise.all(ending.map((session) => session.end(cause, reason, crowd)));
     return ending.map((session) => session.id);
   }
 }

@@ -2,7 +2,7 @@ import type { RevokeRequest, RevokeResponse } from '../contract/api.js';
 import { type Actor, hasAgent } from '../contract/chain.js';
 import type { Decision } from '../contract/decision.js';
 import { ThroughlineError } from '../contract/errors.js';
-import type { Identity } from '../identity/index.js';
+import type { Delegation, Identity } from '../identity/index.js';
 import type { AgentTree } from './agent-tree.js';
 import type { LiveSession, LiveSessions } from './live-sessions.js';
 import { requireAllowed } from './permissions.js';
@@ -48,14 +48,15 @@ const notFound = (what: string, id: string) =>
 export async function revoke(
   rooms: RevocationRooms,
   actor: Actor,
-  request: { kind: (typeof RevokeRequest)['_output']['kind']; id: string; reason: string },
+  request: RevokeRequest,
 ): Promise<RevokeResponse> {
   const reason = rooms.recorder.maskText(request.reason);
-  const { kind, id } = request;
-  const ending: Ending = { actor, id, reason, words: `this was revoked by ${actor.chain[0].id}: ${reason}` };
-  if (kind === 'session') return revokeSession(rooms, ending);
-  if (kind === 'agent') return revokeNode(rooms, ending);
-  return revokeSignIns(rooms, ending, kind);
+  const words = `this was revoked by ${actor.chain[0].id}: ${reason}`;
+  if (request.kind === 'agents') return revokeNodes(rooms, { actor, reason, words }, request.ids);
+  const ending: Ending = { actor, id: request.id, reason, words };
+  if (request.kind === 'session') return revokeSession(rooms, ending);
+  if (request.kind === 'agent') return revokeNodes(rooms, ending, [request.id]);
+  return revokeSignIns(rooms, ending, request.kind);
 }
 
 async function revokeSession(
@@ -74,31 +75,88 @@ async function revokeSession(
   return { ended: [running.id] };
 }
 
-async function revokeNode(rooms: RevocationRooms, ending: Ending): Promise<RevokeResponse> {
-  const { identity, live, tree, revoked, recorder } = rooms;
-  const { actor, id, reason, words } = ending;
-  const node = tree.nodes().find((each) => each.id === id);
-  const sessions = live.list().filter((each) => each.actor.chain.some((hop) => hop.id === id));
-  const delegation = identity.delegations.get(id);
-  if (node === undefined && delegation === undefined) throw notFound('agent', id);
-  const principal = delegation?.principal ?? node?.principal ?? '';
-  if (principal === id) return revokeSignIns(rooms, ending, 'principal');
-  if (principal !== actor.chain[0].id && !mayView(rooms, actor, sessions)) throw notFound('agent', id);
-  const above =
-    delegation === undefined ? (sessions[0]?.actor.chain.map((hop) => hop.id) ?? []) : delegation.path;
-  mayEnd(rooms, actor, sessions, above, { isNode: true, principal });
-  if (delegation === undefined) {
-    const kept = revoked.add(id);
-    const ended = live.end((each) => each.actor.chain.some((hop) => hop.id === id), 'revoked', words);
-    await recorder.record({ kind: 'actor.revoked', what: 'agent', id, by: actor.chain, reason });
-    await kept;
-    return { ended: await ended };
+/** Nodes of the agent tree: all of them, or none where one may not be ended. */
+async function revokeNodes(
+  rooms: RevocationRooms,
+  { actor, reason, words }: Omit<Ending, 'id'>,
+  ids: readonly string[],
+): Promise<RevokeResponse> {
+  const { identity, live, revoked, recorder } = rooms;
+  const found = nodesOf(rooms, ids);
+  const [first] = found;
+  if (first === undefined) throw notFound('agent', ids[0] ?? '');
+  const person = found.find(({ id, principal }) => id === principal);
+  if (person !== undefined) {
+    if (ids.length > 1) throw onePerson(person.id);
+    return revokeSignIns(rooms, { actor, id: person.id, reason, words }, 'principal');
   }
-  const delegations = identity.delegations.below(id).map((each) => each.id);
-  const over = identity.delegations.end(id, 'revoked', { by: actor.chain, reason });
-  const ended = await live.end((each) => each.actor.delegations?.includes(id) === true, 'revoked', words);
-  await over;
-  return { ended: [...new Set([...sessions.map((each) => each.id), ...ended])], delegations };
+  const asked = askedOnce(rooms);
+  for (const each of found) mayEndNode(asked, actor, each);
+  // In one turn: nobody below any of them is let through from here on, and no session that is there goes on.
+  const processes = found.filter(({ delegation }) => delegation === undefined).map(({ id }) => id);
+  const kept = revoked.add(processes);
+  const doomed = new Set(found.flatMap(({ sessions }) => sessions));
+  const ending = live.end((each) => doomed.has(each), 'revoked', words);
+  const delegations = found
+    .filter(({ delegation }) => delegation !== undefined)
+    .flatMap(({ id }) => identity.delegations.below(id).map((each) => each.id));
+  const over = found.map(({ id }) => identity.delegations.end(id, 'revoked', { by: actor.chain, reason }));
+  const noted = processes.map((id) =>
+    recorder.record({ kind: 'actor.revoked', what: 'agent', id, by: actor.chain, reason }),
+  );
+  await Promise.all([kept, ...over, ...noted]);
+  const ended = await ending;
+  return delegations.length === 0 ? { ended } : { ended, delegations: [...new Set(delegations)] };
+}
+
+interface DoomedNode {
+  readonly id: string;
+  readonly principal: string;
+  readonly delegation: Delegation | undefined;
+  /** Its own, and those of everything below it. */
+  readonly sessions: readonly LiveSession[];
+}
+
+/** Those of `ids` that are there. */
+function nodesOf({ identity, live, tree }: RevocationRooms, ids: readonly string[]): readonly DoomedNode[] {
+  const nodes = new Map(tree.nodes().map((each) => [each.id, each]));
+  const below = new Map<string, LiveSession[]>();
+  for (const session of live.list()) {
+    const { chain, delegations = [] } = session.actor;
+    for (const hop of new Set([...chain.map(({ id }) => id), ...delegations])) {
+      const sessions = below.get(hop);
+      if (sessions === undefined) below.set(hop, [session]);
+      else sessions.push(session);
+    }
+  }
+  return [...new Set(ids)].flatMap((id) => {
+    const delegation = identity.delegations.get(id);
+    const principal = delegation?.principal ?? nodes.get(id)?.principal;
+    return principal === undefined ? [] : [{ id, principal, delegation, sessions: below.get(id) ?? [] }];
+  });
+}
+
+function mayEndNode(rooms: RevocationRooms, actor: Actor, node: DoomedNode): void {
+  const { id, principal, delegation, sessions } = node;
+  if (principal !== actor.chain[0].id && !mayView(rooms, actor, sessions)) throw notFound('agent', id);
+  const above = delegation?.path ?? sessions[0]?.actor.chain.map((hop) => hop.id) ?? [];
+  mayEnd(rooms, actor, sessions, above, { isNode: true, principal });
+}
+
+/** For a thousand nodes, too, policy is asked once whether somebody looks after people. */
+function askedOnce(rooms: RevocationRooms): RevocationRooms {
+  let known: Decision | undefined;
+  const people = (actor: Actor): Decision => {
+    known ??= rooms.may.people(actor);
+    return known;
+  };
+  return { ...rooms, may: { ...rooms.may, people } };
+}
+
+function onePerson(id: string): ThroughlineError {
+  return new ThroughlineError('invalid-request', `${id.slice(0, 64)} is a person, not an agent`, {
+    action: 'revoke people one by one',
+  });
 }
 
 async function revokeSignIns(

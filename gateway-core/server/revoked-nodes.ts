@@ -34,9 +34,10 @@ export class RevokedNodes {
   }
 
   /** Holds from the call on; resolves when it would also hold after a restart. */
-  async add(node: string): Promise<void> {
+  async add(nodes: readonly string[]): Promise<void> {
+    if (nodes.length === 0) return;
     const now = this.#now();
-    this.#nodes.set(node, now);
+    for (const each of nodes) this.#nodes.set(each, now);
     for (const [each, atMs] of this.#nodes)
       if (now - atMs > keptMs || this.#nodes.size > nodesMax) this.#nodes.delete(each);
     const value = JSON.stringify([...this.#nodes]);

@@ -13,10 +13,11 @@ import type { Decider } from '../policy/index.js';
 import { CancelKeys } from '../proxy/postgres/cancel.js';
 import { CatalogCache } from '../proxy/postgres/catalog.js';
 import { type ClientTls, sortParameters, startClient } from '../proxy/postgres/client-startup.js';
+import { sayFatal } from '../proxy/postgres/farewell.js';
 import { refusalOf } from '../proxy/postgres/faults.js';
 import { createJudge } from '../proxy/postgres/judge.js';
 import { authenticateHandle } from '../proxy/postgres/native-authentication.js';
-import { PostgresSession, sayFatal } from '../proxy/postgres/session.js';
+import { PostgresSession } from '../proxy/postgres/session.js';
 import type { Target } from '../proxy/postgres/upstream.js';
 import type { Connection, ConnectionRegistry } from './connections.js';
 import type { LiveSession, LiveSessions } from './live-sessions.js';
@@ -292,7 +293,7 @@ export class SessionServer {
           application: parameters.application,
           program: programOf(kept),
           statements: () => session.statements(),
-          end: (cause, reason) => session.end(cause, reason),
+          end: (cause, reason, crowd) => session.end(cause, reason, crowd),
         });
         // What ended between the check of who this is and now found no session to end.
         const over = this.#over(actor);

@@ -180,10 +180,18 @@ function print({
 }
 
 function printAgents({ revoke, attach, delegations }) {
-  console.log('\nrevoking an agent, from the request to its last socket closed');
+  console.log('\nrevoking, from the request to each of its sockets closed');
   table(
-    ['sessions revoked', 'live', 'times', 'p50 ms', 'p99 ms'],
-    revoke.map((row) => [row.sessionsRevoked, row.sessionsLive, row.times, one(row.p50Ms), one(row.p99Ms)]),
+    ['what', 'sessions revoked', 'live', 'times', 'p50 ms', 'p99 ms', 'answered ms'],
+    revoke.map((row) => [
+      row.what,
+      row.sessionsRevoked,
+      row.sessionsLive,
+      row.times,
+      one(row.p50Ms),
+      one(row.p99Ms),
+      one(row.answeredMs),
+    ]),
   );
   console.log(
     `attach to the watcher's feed: p50 ${one(attach.p50Ms)} ms, p99 ${one(attach.p99Ms)} ms of ${attach.times}`,

@@ -172,6 +172,30 @@ describe('revoking', () => {
     await see(status(), 'sub-agents 0');
   });
 
+  it('many that look alike are one row, and end together', async () => {
+    await page.locator('.dv-tab').filter({ hasText: 'Agents' }).click();
+    const script = 'for i in $(seq 22); do psql -X -c "select pg_sleep(301)" & done; wait';
+    const [program = '', ...args] = nested('crowd', '--', 'sh', '-c', script);
+    const crowd = start(scope, program, args, { env: { THROUGHLINE_HOME: engineer.home } });
+    await see(row('psql'), '×22');
+    await row('psql').click();
+    const inspector = view().getByRole('complementary', { name: '22 programs psql' });
+    await see(inspector, '22 programs psql of Erin Engineer, 22 live sessions.');
+    await expectAccessible(page, 'a group of programs');
+    await inspector.getByRole('button', { name: 'Revoke all of these' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Revoke 22 programs psql' });
+    await see(dialog, 'Ends 22 sessions of 22 programs psql of Erin Engineer, at once.');
+    await page.keyboard.insertText('too many');
+    await page.keyboard.press('Enter');
+    await see(page.getByRole('status', { name: 'Notices' }), 'psql ×22 are revoked');
+    await see(page.getByRole('status', { name: 'Notices' }), '22 sessions ended.');
+    await row('psql').waitFor({ state: 'detached' });
+    const { status: code, stderr } = await crowd.ended;
+    expect(code).toBe(0);
+    expect(stderr.match(/too many/g)).toHaveLength(22);
+    await see(view(), 'Nobody acts now');
+  });
+
   it('who does not act any more is known by the sessions', async () => {
     await page.locator('.dv-tab').filter({ hasText: /psql/ }).click();
     await page.getByRole('article').getByRole('button', { name: 'outer' }).click();

@@ -11,6 +11,7 @@ import {
   PutResult,
   paths,
   ReplayItem,
+  type RevokeRequest,
   RevokeResponse,
   SearchHit,
   SessionDetail,
@@ -48,10 +49,8 @@ export const api = {
   evidence: (gateway: Gateway, body: EvidenceRequest) =>
     gateway.bytes({ method: 'POST', path: paths.evidence, body }),
 
-  revoke: (
-    gateway: Gateway,
-    body: { kind: 'session' | 'agent' | 'device' | 'principal'; id: string; reason: string },
-  ) => gateway.json({ method: 'POST', path: paths.revoke, body }, RevokeResponse),
+  revoke: (gateway: Gateway, body: RevokeRequest) =>
+    gateway.json({ method: 'POST', path: paths.revoke, body }, RevokeResponse),
 
   timeline: (gateway: Gateway, id: string) =>
     gateway.json({ method: 'GET', path: paths.timeline(id) }, NodeTimeline),

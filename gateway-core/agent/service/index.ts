@@ -169,9 +169,9 @@ function gatewayHandlers(link: GatewayLink, replays: Replays): Pick<Handlers<'ag
       return link.with((gateway) => api.revoke(gateway, { kind: 'session', id, reason }));
     },
     'agents.list': () => link.with((gateway) => api.agents(gateway)),
-    'agents.revoke': ({ id, reason }) => {
+    'agents.revoke': ({ ids, reason }) => {
       link.endings.expected();
-      return link.with((gateway) => api.revoke(gateway, { kind: 'agent', id, reason }));
+      return link.with((gateway) => api.revoke(gateway, { kind: 'agents', ids, reason }));
     },
     'replay.open': ({ session }) => link.with((gateway) => replays.open(api.recording(gateway, session))),
     'replay.items': ({ replay, from, count }) =>

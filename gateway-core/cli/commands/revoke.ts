@@ -12,7 +12,11 @@ const revoking =
     if (reason === '')
       throw new ThroughlineError('usage', '--reason needs a text: it goes into the audit log');
     return withGateway(context, input, async (gateway) => {
-      const answer = await api.revoke(gateway, { kind, id: argument(input), reason });
+      const [id, ...more] = [argument(input), ...input.arguments.slice(1)];
+      const answer = await api.revoke(
+        gateway,
+        more.length === 0 ? { kind, id, reason } : { kind: 'agents', ids: [id, ...more], reason },
+      );
       if (context.json) return printJson(context.stdout, answer);
       const { ended, delegations = [], signIns = 0 } = answer;
       const parts = [
@@ -21,7 +25,7 @@ const revoking =
         ...(signIns === 0 ? [] : [counted(signIns, 'sign-in')]),
       ];
       print(context.stdout, `Ended ${parts.join(', ')}${ended.length === 0 ? '.' : ':'}`);
-      for (const id of ended) print(context.stdout, `  ${id}`);
+      for (const each of ended) print(context.stdout, `  ${each}`);
     });
   };
 

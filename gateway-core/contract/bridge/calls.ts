@@ -8,6 +8,7 @@ import {
   PutResult,
   ReplayItem,
   RevokeResponse,
+  revokedTogetherMax,
   SearchHit,
   SessionDetail,
   SessionView,
@@ -116,7 +117,7 @@ export const calls = {
   'agents.list': call('agent', z.object({}).strict(), z.array(AgentNode)),
   'agents.revoke': call(
     'agent',
-    z.object({ id: z.string().min(1).max(256), reason }).strict(),
+    z.object({ ids: z.array(z.string().min(1).max(256)).min(1).max(revokedTogetherMax), reason }).strict(),
     RevokeResponse,
   ),
   'replay.open': call('agent', z.object({ session: SessionId }).strict(), ReplayHead),

@@ -4,7 +4,6 @@ import {
   writeBackendKeyData,
   writeParameterStatus,
   writeReadyForQuery,
-  writeReport,
 } from '../../codec/postgres/backend-writers.js';
 import { writeBareFrontend } from '../../codec/postgres/frontend.js';
 import type { MinorVersion } from '../../codec/postgres/startup.js';
@@ -19,6 +18,7 @@ import type { JournalFailure, Recorder } from '../../contract/recorder.js';
 import type { CancelKeys } from './cancel.js';
 import { ClientSide } from './client-side.js';
 import { endStatement, type Fault, isFailure, type SessionContext } from './context.js';
+import { Crowd, fatal } from './farewell.js';
 import { faults } from './faults.js';
 import type { Judge } from './judge.js';
 import { Replies } from './replies.js';
@@ -81,6 +81,9 @@ export class PostgresSession {
   readonly #slices = new Slices();
   #sliceTurn: NodeJS.Immediate | undefined;
   #cancelling = false;
+  #finishing = false;
+  /** Ended from outside: not even what is on its way passes. */
+  #cut = false;
   /** The client said Terminate; the target has the rest of what it sent. */
   #leaving = false;
   #removeKey: (() => void) | undefined;
@@ -129,14 +132,21 @@ export class PostgresSession {
     await this.#recordEnd();
   }
 
-  /** Ends it from outside: revoked, expired, gateway stopping. The client gets the reason as the protocol's own error. */
-  async end(cause: EndCause, reason: string): Promise<void> {
+  /**
+   * Ends it from outside: revoked, expired, gateway stopping. The client gets the reason as the protocol's own error.
+   * Nothing passes either way from the call on; the target is left when the clients of the whole `crowd` are gone.
+   */
+  async end(cause: EndCause, reason: string, crowd = new Crowd(1)): Promise<void> {
     if (this.#ending === undefined) {
       this.#ending = { cause, reason };
+      this.#cut = true;
+      this.#context?.queue.close();
+      const turn = crowd.turn();
+      if (turn !== undefined) await turn;
+      this.#write(crowd.goodbye({ code: '57P01', message: reason, hint: undefined }));
+      this.#finish(crowd);
       this.#interrupt();
-      this.#say('57P01', reason, undefined);
-      this.#finish();
-    }
+    } else crowd.clientIsGone();
     await this.#closed;
   }
 
@@ -312,7 +322,7 @@ export class PostgresSession {
       this.#fault('not-recordable', failure.message);
       return;
     }
-    if (client.destroyed || context === undefined) return;
+    if (client.destroyed || client.writableEnded || this.#cut || context === undefined) return;
     context.bytesToClient += bytes;
     if (pieces.length > 1) client.cork();
     for (const piece of pieces) client.write(piece);
@@ -409,30 +419,36 @@ export class PostgresSession {
   }
 
   #say(code: string, message: string, hint: string | undefined): void {
-    const { client } = this.#input;
-    if (client.destroyed || this.#context === undefined) return;
-    const writer = new MessageWriter();
-    const text = message.replaceAll('\0', '');
-    writeReport(writer, { severity: 'FATAL', code, message: `throughline: ${text}`, hint });
-    client.write(writer.take());
+    this.#write(fatal({ code, message, hint }));
   }
 
-  /** Idempotent. Closes both ends, the client's after its last bytes. */
-  #finish(): void {
+  #write(goodbye: Uint8Array): void {
+    const { client } = this.#input;
+    if (!client.destroyed && this.#context !== undefined) client.write(goodbye);
+  }
+
+  /** Idempotent. Closes both ends: the client's after its last bytes, the target's now, or when those of `crowd` are gone. */
+  #finish(crowd?: Crowd): void {
     const { client } = this.#input;
     const stream = this.#upstream?.stream;
-    if (stream !== undefined && !stream.destroyed) stream.end(() => stream.destroy());
-    const over = () => {
-      client.destroy();
-      stream?.destroy();
-      this.#over?.();
-    };
-    if (client.destroyed) {
-      over();
+    if (this.#finishing || stream === undefined) {
+      crowd?.clientIsGone();
       return;
     }
-    client.end(over);
-    setTimeout(over, farewellTimeoutMs).unref();
+    this.#finishing = true;
+    if (crowd === undefined && !stream.destroyed) stream.end(() => stream.destroy());
+    const gone = new Promise<void>((resolve) => {
+      if (client.destroyed) return resolve();
+      client.end(resolve);
+      setTimeout(resolve, farewellTimeoutMs).unref();
+    });
+    void gone.then(() => crowd?.clientIsGone());
+    void crowd?.clientsGone.then(() => stream.destroy());
+    void Promise.all([gone, crowd?.clientsGone]).then(() => {
+      client.destroy();
+      stream.destroy();
+      this.#over?.();
+    });
   }
 
   #watchIdle(): void {
@@ -479,15 +495,4 @@ export class PostgresSession {
       );
     });
   }
-}
-
-/** Tells a client why it gets no session, and closes. */
-export async function sayFatal(
-  stream: Duplex,
-  report: { code: string; message: string; hint: string | undefined },
-): Promise<void> {
-  const writer = new MessageWriter();
-  writeReport(writer, { severity: 'FATAL', ...report, message: `throughline: ${report.message}` });
-  await writeAll(stream, writer.take());
-  stream.end(() => stream.destroy());
 }

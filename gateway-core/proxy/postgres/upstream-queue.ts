@@ -19,6 +19,7 @@ export class UpstreamQueue {
   /** First slot that has not left: taking one must stay cheap however many wait. */
   #head = 0;
   #paused = false;
+  #closed = false;
   #bytes = 0;
   readonly #onEmpty: () => void;
 
@@ -73,7 +74,16 @@ export class UpstreamQueue {
     this.#flush();
   }
 
+  /** Nothing leaves any more, whatever is queued or permitted from now on. */
+  close(): void {
+    this.#closed = true;
+    this.#slots = [];
+    this.#head = 0;
+    this.#bytes = 0;
+  }
+
   #push(slot: Slot): void {
+    if (this.#closed) return;
     this.#bytes += slot.bytes;
     this.#slots.push(slot);
     this.#flush();

@@ -9,6 +9,7 @@ import { ErrorState } from '../../ui/error-state.js';
 import { Skeleton } from '../../ui/skeleton.js';
 import { type TabProps, workbench } from '../../ui/workbench.js';
 import style from './agents.module.css';
+import { GroupInspector } from './group-inspector.js';
 import { Inspector, Legend } from './inspector.js';
 import { openRow } from './open.js';
 import { readAgents, useAgents } from './store.js';
@@ -27,6 +28,8 @@ export function AgentsTab({ tab }: TabProps) {
   const { node, around } = useChosen(nodes, chosen);
   const filter = useFilter();
   const rows = useRows(filter.text, filter.onlyActive);
+  const group =
+    node === undefined ? rows.find(({ key, kind }) => kind === 'group' && key === chosen) : undefined;
   const agents = agentsIn(nodes).length;
   useEffect(() => {
     workbench().describeTab(tab, {
@@ -54,7 +57,7 @@ export function AgentsTab({ tab }: TabProps) {
         </Text>
       </div>
       <Stale />
-      <div className={style['split']} data-chosen={node !== undefined}>
+      <div className={style['split']} data-chosen={node !== undefined || group !== undefined}>
         <div className={style['left']}>
           <Tree
             rows={rows}
@@ -63,7 +66,13 @@ export function AgentsTab({ tab }: TabProps) {
             onOpen={(row) => openRow(useAgents.getState().nodes, row)}
           />
         </div>
-        {node === undefined ? <Legend /> : <Inspector node={node} nodes={around} />}
+        {node !== undefined ? (
+          <Inspector node={node} nodes={around} />
+        ) : group?.kind === 'group' ? (
+          <GroupInspector row={group} nodes={nodes} />
+        ) : (
+          <Legend />
+        )}
       </div>
     </section>
   );

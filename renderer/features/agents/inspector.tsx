@@ -320,7 +320,7 @@ export function Legend() {
                 ['↑ ↓', 'move'],
                 ['← →', 'fold, unfold'],
                 ['Enter', 'open its sessions'],
-                ['Delete', 'revoke it with everything below'],
+                ['Delete', 'revoke it, or all of a group, with everything below'],
                 ['a letter', 'filter'],
               ] as const
             ).map(([keys, what]) => (

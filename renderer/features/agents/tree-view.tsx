@@ -1,7 +1,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type CSSProperties, useEffect, useId, useMemo, useRef } from 'react';
 import style from './agents.module.css';
-import { revokeAgent } from './revoke.js';
+import { revokeAgent, revokeAll } from './revoke.js';
 import { Heads, RowCells } from './row.js';
 import type { Row } from './tree.js';
 import { choose, setGroupOpen, setOpen, useView } from './view.js';
@@ -72,7 +72,7 @@ export function TreeView({
       else if (row.depth > 0)
         moveTo(shown.findLastIndex((each, index) => index < at && each.depth < row.depth));
     } else if (key === 'Enter') onOpen(row);
-    else if (key === 'Delete' && row.kind === 'node') void revokeAgent(row.node.id);
+    else if (key === 'Delete') void (row.kind === 'node' ? revokeAgent(row.node.id) : revokeAll(row.members));
     else return false;
     return true;
   };

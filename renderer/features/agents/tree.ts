@@ -227,10 +227,10 @@ export interface Ends {
   readonly programs: number;
 }
 
-/** What ends when a node is revoked: its own sessions, and everything below it. */
-export function endsOf(nodes: Nodes, id: string): Ends {
-  const below = belowOf(nodes, id);
-  const sessions = new Set(nodes.get(id)?.sessions ?? []);
+/** What ends when nodes are revoked: their own sessions, and everything below them. */
+export function endsOf(nodes: Nodes, ...ids: readonly string[]): Ends {
+  const below = ids.flatMap((id) => belowOf(nodes, id));
+  const sessions = new Set(ids.flatMap((id) => nodes.get(id)?.sessions ?? []));
   for (const each of below) for (const session of each.sessions) sessions.add(session);
   return {
     sessions: sessions.size,

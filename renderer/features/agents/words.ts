@@ -42,10 +42,7 @@ export interface RevokeWords {
 /** What the dialog says: everything that ends, by number and name. `own`: the person who asks is the one it is about. */
 export function revokeWords(node: AgentNode, person: string, ends: Ends, own: boolean): RevokeWords {
   const below = belowWords(ends);
-  const clients =
-    ends.sessions === 0
-      ? 'The reason goes into the audit log.'
-      : 'Clients get a clear error, open transactions are rolled back, and the reason goes into the audit log.';
+  const clients = clientsWords(ends);
   if (node.kind === 'person' || node.kind === 'workload') {
     const all = below === '' ? '' : ` of ${below}`;
     const again = own ? 'You are signed out, here too.' : `${node.name} is signed out everywhere.`;
@@ -65,6 +62,29 @@ export function revokeWords(node: AgentNode, person: string, ends: Ends, own: bo
       : `Ends ${sessions} of ${below}, and ${self} itself, at once.`;
   return { title: `Revoke ${what}`, text: `${text} ${clients}` };
 }
+
+/** The same for many that look alike, which end together. */
+export function revokeAllWords(
+  members: readonly [AgentNode, ...AgentNode[]],
+  person: string,
+  ends: Ends,
+): RevokeWords {
+  const [{ kind, name }] = members;
+  const what = `${counted(members.length, kindWords[kind])} ${name}`;
+  const below = belowWords(ends);
+  const sessions = counted(ends.sessions, 'session');
+  return {
+    title: `Revoke ${what}`,
+    text:
+      `Ends ${sessions} of ${what} of ${person}${below === '' ? '' : `, and ${below} below them`}, at once. ` +
+      clientsWords(ends),
+  };
+}
+
+const clientsWords = ({ sessions }: Ends): string =>
+  sessions === 0
+    ? 'The reason goes into the audit log.'
+    : 'Clients get a clear error, open transactions are rolled back, and the reason goes into the audit log.';
 
 /** What really ended, as the gateway tells it. */
 export function endedWords({ ended, delegations, signIns }: RevokeResponse): string {

@@ -18,13 +18,16 @@ import { rawSocket, startupPacket } from '../../live/postgres-socket.js';
 import { createScope } from '../../live/processes.js';
 
 export interface AgentsReport {
-  /** From the request to the end of the last socket of the revoked agent, beside so many live sessions. */
+  /** From the request to the end of each socket of the one who is revoked, beside so many live sessions. */
   readonly revoke: readonly {
+    readonly what: 'agent' | 'person';
     readonly sessionsRevoked: number;
     readonly sessionsLive: number;
     readonly times: number;
     readonly p50Ms: number;
     readonly p99Ms: number;
+    /** Until the request is answered: then all of it is on record. */
+    readonly answeredMs: number;
   }[];
   /** From a program's first byte at the gateway to its node in the feed of a person who watches. */
   readonly attach: { readonly times: number; readonly p50Ms: number; readonly p99Ms: number };
@@ -50,23 +53,35 @@ export async function agentsBench(options: {
     await addConnections(admin, [
       connectionTo(cluster, 'bench', { recording: { durability: 'grouped' }, superuser: true }),
     ]);
-    const people = [await login(scope, gateway, 'engineer'), await login(scope, gateway, 'contractor')];
-    const gateways = await Promise.all(people.map((each) => each.gateway()));
-    const [first, second] = gateways as [Gateway, Gateway];
-    const most = options.quick ? 20 : limits.streamsPerActorMax - 20;
+    const signIn = async (): Promise<Gateway> => (await login(scope, gateway, 'engineer')).gateway();
+    // One person, signed in three times: a sign-in has so many streams at most.
+    const [first, second, third] = [await signIn(), await signIn(), await signIn()];
+    const administrator = await admin.gateway();
+    const most = options.quick ? 200 : 1000;
+    const rounds = options.quick ? 5 : 50;
+    const half = Math.min(most / 2, limits.streamsPerActorMax - 20);
     options.say('delegations');
     const delegations = await minting(first, options.quick ? 50 : 500);
     options.say('attach');
     const attach = await attaching(gateway, first, options.quick ? 10 : 100);
     options.say('revoke, one session');
-    const one = await revoking(first, 1, options.quick ? 5 : 50, 0);
-    options.say(`revoke, ${most} sessions beside ${most} others`);
-    const others = await sessionsOf(second, most);
-    const many = await revoking(first, most, options.quick ? 1 : 3, most);
-    options.say(`revoke, one session beside ${most} others`);
-    const beside = await revoking(first, 1, options.quick ? 5 : 50, most);
-    for (const each of others) each.destroy();
-    return { revoke: [one, beside, many], attach, delegations };
+    const alone = await revoking(first, 1, rounds, 0);
+    options.say(`revoke, ${half} sessions of an agent beside ${most - half} others`);
+    const others = await sessionsOf(second, half);
+    others.push(...(await sessionsOf(third, most - 2 * half)));
+    const many = await revoking(first, half, options.quick ? 1 : 3, others.length);
+    options.say(`revoke, one session beside ${most - 1} others`);
+    others.push(...(await sessionsOf(first, half - 1)));
+    const beside = await revoking(first, 1, rounds, others.length);
+    options.say(`revoke, a person with ${most} sessions`);
+    others.push(...(await sessionsOf(first, 1)));
+    const person = await ended(others, administrator, { kind: 'principal', id: first.principal });
+    const crowd = { what: 'person', sessionsRevoked: others.length, sessionsLive: others.length } as const;
+    return {
+      revoke: [alone, beside, many, { ...crowd, ...summary([person]) }],
+      attach,
+      delegations,
+    };
   } finally {
     await scope.close();
   }
@@ -93,26 +108,52 @@ async function session(gateway: Gateway): Promise<Duplex> {
   return stream;
 }
 
+/** A child with so many sessions is revoked by its parent. */
 async function revoking(parent: Gateway, sessions: number, times: number, others: number) {
-  const all: number[] = [];
+  const all: Ended[] = [];
   for (let round = 0; round < times; round += 1) {
     const child = await start(parent);
     const streams = await sessionsOf(child.gateway, sessions);
-    const ends = streams.map(async (stream) => {
-      stream.on('error', () => undefined);
-      // The gateway's end of it; our own stays open until somebody closes it.
-      if (!stream.readableEnded) await Promise.race([once(stream, 'end'), once(stream, 'close')]);
-      const at = performance.now();
-      stream.destroy();
-      return at;
-    });
-    const startedAt = performance.now();
-    const revoked = api.revoke(parent, { kind: 'agent', id: child.answer.id, reason: 'measured' });
-    for (const at of await Promise.all(ends)) all.push(at - startedAt);
-    await revoked;
+    all.push(await ended(streams, parent, { kind: 'agent', id: child.answer.id }));
     await child.end();
   }
-  return { sessionsRevoked: sessions, sessionsLive: sessions + others, times, ...quantiles(all) };
+  return {
+    what: 'agent',
+    sessionsRevoked: sessions,
+    sessionsLive: sessions + others,
+    ...summary(all),
+  } as const;
+}
+
+interface Ended {
+  readonly closedMs: readonly number[];
+  readonly answeredMs: number;
+}
+
+/** Revokes, and waits for the gateway's end of each stream; our own stays open until then. */
+async function ended(
+  streams: readonly Duplex[],
+  by: Gateway,
+  whom: { readonly kind: 'agent' | 'principal'; readonly id: string },
+): Promise<Ended> {
+  const ends = streams.map(async (stream) => {
+    stream.on('error', () => undefined);
+    if (!stream.readableEnded) await Promise.race([once(stream, 'end'), once(stream, 'close')]);
+    const at = performance.now();
+    stream.destroy();
+    return at;
+  });
+  const startedAt = performance.now();
+  const revoked = api.revoke(by, { ...whom, reason: 'measured' });
+  const closedMs = (await Promise.all(ends)).map((at) => at - startedAt);
+  await revoked;
+  return { closedMs, answeredMs: performance.now() - startedAt };
+}
+
+function summary(all: readonly Ended[]) {
+  const answered = all.map((each) => each.answeredMs).sort((a, b) => a - b);
+  const answeredMs = Math.round((answered[Math.floor(answered.length / 2)] ?? 0) * 10) / 10;
+  return { times: all.length, ...quantiles(all.flatMap(({ closedMs }) => closedMs)), answeredMs };
 }
 
 async function attaching(_gateway: GatewayRun, watcher: Gateway, times: number) {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Appended, Permit } from '../../../gateway-core/contract/decision.js';
 import { CancelKeys } from '../../../gateway-core/proxy/postgres/cancel.js';
+import { Crowd } from '../../../gateway-core/proxy/postgres/farewell.js';
 import { Replies } from '../../../gateway-core/proxy/postgres/replies.js';
 import { SqlNames } from '../../../gateway-core/proxy/postgres/sql-names.js';
 import { UpstreamQueue } from '../../../gateway-core/proxy/postgres/upstream-queue.js';
@@ -113,4 +114,37 @@ test('where two definitions of one name may be in force, the strictest class cou
   expect(names.get('cursor', 'a')).toBeUndefined();
   names.forget('prepared', 'a');
   expect(names.get('prepared', 'a')).toBeUndefined();
+});
+
+test('whatever was permitted, nothing is sent once a session is ended', () => {
+  const stream = new PassThrough();
+  const queue = new UpstreamQueue(stream, () => undefined);
+  const before = queue.reserve(6);
+  queue.upkeep(Buffer.from('behind'));
+  queue.close();
+  before.send([Buffer.from('before')], permit, appended);
+  queue.upkeep(Buffer.from('late'));
+  queue.reserve(4).send([Buffer.from('late')], permit, appended);
+  queue.resume();
+  expect(stream.read()).toBeNull();
+  expect(queue.waitingBytes).toBe(0);
+});
+
+test('of a crowd everyone gets a turn, in order, and targets are left when the last client is gone', async () => {
+  const crowd = new Crowd(1000);
+  const order: number[] = [];
+  let left = false;
+  void crowd.clientsGone.then(() => {
+    left = true;
+  });
+  await Promise.all(
+    Array.from({ length: 1000 }, async (_, at) => {
+      await crowd.turn();
+      expect(left).toBe(false);
+      order.push(at);
+      crowd.clientIsGone();
+    }),
+  );
+  await crowd.clientsGone;
+  expect(order).toEqual(Array.from({ length: 1000 }, (_, at) => at));
 });

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { belowWords, endedWords, revokeWords } from '../../../../renderer/features/agents/words.js';
+import {
+  belowWords,
+  endedWords,
+  revokeAllWords,
+  revokeWords,
+} from '../../../../renderer/features/agents/words.js';
 import { node, program, session } from './support.js';
 
 const erin = node('erin', undefined, { name: 'Erin Engineer' });
@@ -21,6 +26,16 @@ describe('what the dialog says', () => {
     expect(words().text).toBe(
       'Ends the agent outer of Erin Engineer at once; it has no session now. The reason goes into the audit log.',
     );
+  });
+
+  it('names by number what ends of many that look alike', () => {
+    const members = [program('p', 'outer'), program('q', 'outer')] as const;
+    expect(revokeAllWords(members, 'Erin Engineer', { sessions: 480, agents: 0, programs: 3 })).toEqual({
+      title: 'Revoke 2 programs psql',
+      text: expect.stringMatching(
+        /^Ends 480 sessions of 2 programs psql of Erin Engineer, and 3 programs below them, at once\. Clients/,
+      ) as unknown,
+    });
   });
 
   it('says that a person is signed out, and whether that is oneself', () => {
