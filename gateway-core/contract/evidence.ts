@@ -90,7 +90,7 @@ export const BundleManifest = z.strictObject({
   sessions: z.array(SessionView).max(10_000),
   /** What of the recordings is not there any more: retention has deleted it. */
   deleted: z.array(z.strictObject({ session: SessionId, what: z.enum(['whole', 'beginning']) })),
-  /** SHA-256 of viewer.html without its data: everything before `viewerDataBegin` and after `viewerDataEnd`. */
+  /** SHA-256 of viewer.html without its data: with nothing but a newline between `viewerDataBegin` and `viewerDataEnd`. */
   viewer: sha256,
   files: z
     .array(z.strictObject({ path: z.string().max(512).regex(bundlePathPattern), bytes: size, sha256 }))
@@ -107,7 +107,7 @@ export const EventLine = z.strictObject({
   index: size,
   salt: z
     .string()
-    .regex(/^[0-9a-f]{32,64}$/)
+    .regex(/^(?:[0-9a-f]{2}){16,32}$/)
     .optional(),
   /** An AuditEvent with its payload: `audit/leaf.ts` makes the leaf of it and of `pos`. */
   event: z.record(z.string(), z.unknown()),

@@ -7,7 +7,7 @@ import { viewerDataBegin, viewerDataEnd } from '../contract/evidence.js';
 export interface ViewerTemplate {
   readonly before: string;
   readonly after: string;
-  /** SHA-256 over UTF-8 of `before` and `after`, hex: `viewer` of the manifest. */
+  /** SHA-256 over the UTF-8 of the page without data, hex: `viewer` of the manifest. */
   readonly sha256: string;
 }
 
@@ -51,5 +51,6 @@ export function cutTemplate(html: string | undefined): ViewerTemplate {
       action: 'run `npm run build`',
     });
   }
-  return { before, after, sha256: hash('sha256', before + after, 'hex') };
+  const empty = `${before}${viewerDataBegin}\n${viewerDataEnd}${after}`;
+  return { before, after, sha256: hash('sha256', empty, 'hex') };
 }
