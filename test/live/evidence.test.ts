@@ -5,6 +5,8 @@ import { Decrypter, generateIdentity, identityToRecipient } from 'age-encryption
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BundleManifest, bundlePaths, EntryLine, EventLine } from '../../gateway-core/contract/evidence.js';
+import { verifyBundle } from '../../gateway-core/evidence/verify/index.js';
+import { bytesAccess, inflate } from '../../gateway-core/evidence/zip/node.js';
 import { type Cluster, startCluster } from './cluster.js';
 import {
   addConnections,
@@ -31,6 +33,8 @@ let engineer: Person;
 let contractor: Person;
 let auditor: Person;
 let session: string;
+/** As the gateway publishes it. */
+let logKey: string;
 
 interface Exported {
   readonly file: string;
@@ -51,6 +55,7 @@ beforeAll(async () => {
     login(scope, gateway, 'contractor'),
     login(scope, gateway, 'auditor'),
   ]);
+  logKey = readFileSync(join(gateway.data, 'audit', 'vkey'), 'utf8');
   await putPolicies(admin, livePolicies);
   await addConnections(admin, [connectionTo(cluster, 'big', { recording: { rows: 'all' } })]);
   const { env } = await engineer.tunnel('big');
@@ -78,6 +83,8 @@ async function exported(
 ): Promise<Exported & { files: Map<string, Buffer> }> {
   const file = place('bundle.zip');
   const answer = await person.json<Exported>(['export', ...args, '-o', file]);
+  const report = await verifyBundle(bytesAccess(readFileSync(file)), { inflate, vkey: logKey });
+  expect(report.problems).toEqual([]);
   return { ...answer, files: await unzip(file) };
 }
 
