@@ -24,6 +24,7 @@ export const loaders: Readonly<Record<string, Load>> = {
   'agents show': () => import('./commands/agent-show.js'),
   replay: () => import('./commands/replay.js'),
   export: () => import('./commands/export.js'),
+  verify: () => import('./commands/verify.js'),
   search: () => import('./commands/search.js'),
   'log verify': () => import('./commands/log-verify.js'),
   'log checkpoint': () => import('./commands/log-checkpoint.js'),

@@ -34,6 +34,11 @@ const gateway: OptionSpec = {
   summary: 'another gateway than the last one signed in to',
 };
 const client: readonly OptionSpec[] = [json, gateway];
+const identity: OptionSpec = {
+  flags: '--identity FILE',
+  summary: 'your age key, when the bundle is encrypted',
+  completes: 'files',
+};
 const connectionName: ArgumentSpec = { name: 'NAME', summary: 'a connection', completes: 'connections' };
 
 /** Groups of commands, as their help names them. */
@@ -279,14 +284,21 @@ export const specs: readonly CommandSpec[] = [
   {
     name: 'replay',
     summary: 'show what a session did and what came back',
-    arguments: [{ name: 'SESSION', summary: 'a session', completes: 'sessions' }],
+    details:
+      'From a bundle it needs no gateway: the bundle is checked first, and exit status 5 says that it was changed.',
+    arguments: [
+      { name: 'SESSION|FILE', summary: 'a session, or a bundle that `export` wrote', completes: 'sessions' },
+      { name: '[SESSION]', summary: 'a session of the bundle (default: all of them)' },
+    ],
     options: [
       { flags: '--speed N', summary: 'in time: 1 as it was, 10 ten times faster (default: at once)' },
+      identity,
       ...client,
     ],
     examples: [
       'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X',
       'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X --speed 4',
+      'throughline replay evidence.zip',
     ],
   },
   {
@@ -319,6 +331,27 @@ export const specs: readonly CommandSpec[] = [
     arguments: [{ name: 'QUERY...', summary: 'words' }],
     options: client,
     examples: ['throughline search customers', 'throughline search "delete from orders" --json'],
+  },
+  {
+    name: 'verify',
+    summary: 'check an offline bundle, without a gateway',
+    details:
+      'Says what is proved, by which key, and what is not. Exit status 5 on any problem. Without --key only the ' +
+      'fingerprint at the end says whose log it is: compare it with the one that the operator published.',
+    arguments: [{ name: 'FILE', summary: 'a bundle that `throughline export` wrote', completes: 'files' }],
+    options: [
+      {
+        flags: '--key VKEY|FILE',
+        summary: "the gateway's verifier key as it was published, or its fingerprint (sha256:...)",
+        completes: 'files',
+      },
+      identity,
+      json,
+    ],
+    examples: [
+      'throughline verify evidence.zip --key gateway.vkey',
+      'throughline verify evidence.zip.age --identity ~/.config/age/key.txt --json',
+    ],
   },
   {
     name: 'log verify',

@@ -42,6 +42,6 @@ export function humanDuration(durationMs: number): string {
 }
 
 /** `1 statement`, `2 statements`. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+export function counted(count: number, noun: string, many = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : many}`;
 }

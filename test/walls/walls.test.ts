@@ -49,6 +49,9 @@ const offences: readonly Offence[] = [
   { rule: 'agent-imports', from: 'agent/tunnel/reaches-a-recording', to: 'recording/segment' },
   { rule: 'cli-imports', from: 'cli/commands/reaches-server', to: 'server/main' },
   { rule: 'cli-imports', from: 'cli/commands/reaches-store', to: 'store/disk' },
+  { rule: 'cli-imports', from: 'cli/commands/reaches-the-builder', to: 'evidence/build/bundle' },
+  { rule: 'verifying-does-no-io', from: 'evidence/verify/does-io', to: 'node:fs' },
+  { rule: 'verifying-does-no-io', from: 'evidence/verify/unpacks', to: 'node:zlib' },
   ...['contract', 'codec/x', 'policy', 'masking'].flatMap((folder) =>
     ['node:fs', 'node:net', 'node:child_process', 'node:fs/promises', 'node:timers/promises'].map(
       (module, number) => ({
@@ -169,7 +172,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'proxy/postgres/session',
     'a-package',
   ],
-  'cli/commands/fine': ['contract/ids', 'agent/client/api', 'cli/program'],
+  'cli/commands/fine': ['contract/ids', 'agent/client/api', 'cli/program', 'evidence/verify/index'],
+  'evidence/verify/fine': ['contract/ids', 'audit/tree', 'recording/segment', 'node:crypto'],
   'cli/gateway-server': ['server/main'],
   'setup/fine': ['a-dev-package'],
   'gateway-core/fine': ['contract/ids'],
@@ -202,6 +206,8 @@ const leaves = [
   'proxy/postgres/session',
   'proxy/ssh/session',
   'agent/client/api',
+  'evidence/build/bundle',
+  'evidence/verify/index',
   'server/main',
   'cli/program',
 ];

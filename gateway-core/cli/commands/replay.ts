@@ -1,46 +1,151 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { api } from '../../agent/client/api.js';
+import { PostgresContent } from '../../codec/postgres/content.js';
+import type { ReplayItem } from '../../contract/api.js';
 import { ThroughlineError } from '../../contract/errors.js';
-import { argument, type Run, withGateway } from '../context.js';
-import { printJson } from '../output.js';
+import { bundlePaths } from '../../contract/evidence.js';
+import { SessionId } from '../../contract/ids.js';
+import { replayBundle } from '../../evidence/replay.js';
+import { verifyBundle } from '../../evidence/verify/index.js';
+import { inflate } from '../../evidence/zip/node.js';
+import { ZipError, ZipReader } from '../../evidence/zip/read.js';
+import { withBundleFile } from '../bundle-file.js';
+import { type Context, type Input, type Run, withGateway } from '../context.js';
+import { print, printJson } from '../output.js';
 import { createReplayPrinter } from '../replay-printer.js';
 
 /** A pause in the session is not sat out in full: the printer says how long it was. */
 const pauseMsMax = 10_000;
 
-export const run: Run = (context, input) => {
+export const run: Run = async (context, input) => {
   const speed = speedOf(input.text('speed'));
+  const [subject = '', session] = input.arguments;
+  if (!SessionId.safeParse(subject).success)
+    return replayFile(context, input, { speed, path: subject, session });
+  if (session !== undefined)
+    throw new ThroughlineError(
+      'usage',
+      'a session of a file comes after the file: throughline replay FILE SESSION',
+    );
   return withGateway(context, input, async (gateway) => {
-    const printer = createReplayPrinter(context.stdout);
-    let lastMs = 0;
-    let problems = 0;
-    let others = 0;
-    let deleted: string | undefined;
-    for await (const item of api.recording(gateway, argument(input))) {
-      if (speed !== undefined && 'atMs' in item) {
-        printer.flush();
-        await sleep(Math.min(Math.max(0, item.atMs - lastMs) / speed, pauseMsMax));
-        lastMs = item.atMs;
-      }
-      if (item.kind === 'problem') {
-        if (item.code === 'deleted-by-retention') deleted = item.text;
-        else problems += 1;
-      } else others += 1;
-      if (context.json) printJson(context.stdout, item);
-      else printer.add(item);
-    }
-    printer.flush();
-    if (problems === 0 && deleted !== undefined && others === 0) {
-      throw new ThroughlineError('not-found', deleted, {
+    const shown = await show(context, api.recording(gateway, subject), speed);
+    if (shown.problems === 0 && shown.deleted !== undefined && shown.others === 0) {
+      throw new ThroughlineError('not-found', shown.deleted, {
         action: 'ask who runs the gateway how long recordings are kept: `retention` in its config',
       });
     }
-    if (problems === 0) return 0;
+    if (shown.problems === 0) return 0;
     throw new ThroughlineError('verification-failed', 'the recording has a hole or does not fit its seal', {
       action: 'run `throughline log verify` and keep a copy of the data directory',
     });
   });
 };
+
+interface Shown {
+  readonly problems: number;
+  readonly others: number;
+  /** What retention has deleted, in words. */
+  readonly deleted: string | undefined;
+}
+
+async function show(
+  context: Context,
+  items: AsyncIterable<ReplayItem>,
+  speed: number | undefined,
+): Promise<Shown> {
+  const printer = createReplayPrinter(context.stdout);
+  let lastMs = 0;
+  let problems = 0;
+  let others = 0;
+  let deleted: string | undefined;
+  for await (const item of items) {
+    // Another session of a file begins at its own zero.
+    if (item.kind === 'session') lastMs = 0;
+    if (speed !== undefined && 'atMs' in item) {
+      printer.flush();
+      await sleep(Math.min(Math.max(0, item.atMs - lastMs) / speed, pauseMsMax));
+      lastMs = item.atMs;
+    }
+    if (item.kind === 'problem') {
+      if (item.code === 'deleted-by-retention') deleted = item.text;
+      else problems += 1;
+    } else others += 1;
+    if (context.json) printJson(context.stdout, item);
+    else printer.add(item);
+  }
+  printer.flush();
+  return { problems, others, deleted };
+}
+
+interface FileReplay {
+  readonly path: string;
+  readonly session: string | undefined;
+  readonly speed: number | undefined;
+}
+
+/** From an offline bundle, checked first: nobody should believe a replay of what was changed. */
+function replayFile(context: Context, input: Input, { path, session, speed }: FileReplay): Promise<number> {
+  return withBundleFile(path, input.text('identity'), async (source) => {
+    const { ok, problems } = await verifyBundle(source, { inflate });
+    const [first] = problems;
+    if (first !== undefined && !context.json)
+      print(context.stderr, `this bundle does not hold: ${first.code} at ${first.where}: ${first.message}`);
+    const replayed = await readable(path, async () => {
+      const zip = await ZipReader.open(source, inflate);
+      let others = 0;
+      for (const id of chosenSessions(zip, session)) {
+        const shown = await show(
+          context,
+          replayBundle(zip, id, () => new PostgresContent()),
+          speed,
+        );
+        others += shown.others;
+      }
+      return others;
+    });
+    if (ok && replayed === 0)
+      throw new ThroughlineError('not-found', 'the recording was deleted before the export', {
+        action: 'see `throughline verify` for what the log still proves',
+      });
+    if (ok) return 0;
+    throw new ThroughlineError('verification-failed', `${path} is not as it was exported`, {
+      action: `see what was changed: throughline verify ${path}`,
+    });
+  });
+}
+
+async function readable<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!(cause instanceof ZipError)) throw cause;
+    throw new ThroughlineError(
+      'verification-failed',
+      `${path} cannot be read as a bundle: ${cause.message}`,
+      {
+        action: `see what is wrong: throughline verify ${path}`,
+        cause,
+      },
+    );
+  }
+}
+
+/** The one that was asked for, or all, in the order of their time. */
+function chosenSessions(zip: ZipReader, asked: string | undefined): readonly SessionId[] {
+  const there = [...zip.entries.keys()].flatMap((path) => {
+    const id = SessionId.safeParse(path.split('/')[1]);
+    return id.success && path === bundlePaths.events(id.data) ? [id.data] : [];
+  });
+  const chosen = asked === undefined ? there.sort() : there.filter((id) => id === asked);
+  if (chosen.length > 0) return chosen;
+  throw new ThroughlineError(
+    'not-found',
+    `there is no session${asked === undefined ? '' : ` ${asked.slice(0, 64)}`} in it`,
+    {
+      action: there.length === 0 ? 'is it an evidence bundle?' : `it holds ${there.slice(0, 5).join(', ')}`,
+    },
+  );
+}
 
 function speedOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;

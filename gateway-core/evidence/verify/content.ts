@@ -24,17 +24,17 @@ export class ContentCursor {
     this.#pieces = pieces[Symbol.asyncIterator]();
   }
 
-  /** Hands over the records before a journal position, in order. */
-  async before(position: number, each: (record: RecordedContent) => void): Promise<void> {
+  /** The next record before a journal position; undefined: there is none, or none any more. */
+  async next(position: number): Promise<RecordedContent | undefined> {
     for (;;) {
       this.#next ??= this.#take();
-      if (this.#next === undefined) {
-        if (this.#ended || !(await this.#frame())) return;
-        continue;
+      const record = this.#next;
+      if (record !== undefined) {
+        if (record.position >= position) return undefined;
+        this.#next = undefined;
+        return record;
       }
-      if (this.#next.position >= position) return;
-      each(this.#next);
-      this.#next = undefined;
+      if (this.#ended || !(await this.#frame())) return undefined;
     }
   }
 

@@ -1,4 +1,4 @@
-import { fingerprint, parseVerifierKey, type VerifierKey } from '../../audit/note.js';
+import { fingerprint } from '../../audit/note.js';
 import { SessionLedger } from '../../audit/sessions.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { type BundleManifest, type BundleReport, bundlePaths } from '../../contract/evidence.js';
@@ -6,7 +6,7 @@ import { type Inflate, type RandomAccess, ZipReader } from '../zip/read.js';
 import { checkDesktop } from './desktop.js';
 import { BundleFiles } from './files.js';
 import { Findings } from './findings.js';
-import { type BundleEntry, LogCheck } from './log.js';
+import { type BundleEntry, type GivenKey, LogCheck, parseGivenKey } from './log.js';
 import {
   checkExported,
   checkList,
@@ -22,8 +22,11 @@ import { notProvedIn, provedIn, type Totals } from './words.js';
 
 export interface VerifyOptions {
   readonly inflate: Inflate;
-  /** The gateway's verifier key, as it was published: name+hash+key. Without it the bundle's own is used. */
-  readonly vkey?: string | undefined;
+  /**
+   * The gateway's verifier key as it was published, `name+hash+key`, or its fingerprint, `sha256:HEX`. Without it the
+   * bundle's own is used, and the report says that this proves nothing about whose it is.
+   */
+  readonly key?: string | undefined;
   /** The source is the viewer's own copy, which holds the smaller files only: what is not in it is said, not wrong. */
   readonly copy?: boolean;
   /** From 0 to 1. */
@@ -36,7 +39,7 @@ export interface VerifyOptions {
  * file, one tile of each level, and the largest line or frame; not the results.
  *
  * Whatever the bytes are, the answer is a report: problems with stable codes, each with where and a sentence. Throws
- * ThroughlineError `invalid-request` when `vkey` is no verifier key, and what reading `source` throws.
+ * ThroughlineError `invalid-request` when `key` is neither, and what reading `source` throws.
  *
  * Codes. ZIP: `zip-cut`, `zip-form`, `zip-gap`, `zip-path`, `zip-duplicate`, `zip-limit`, `zip-data`. Files:
  * `manifest-missing`, `manifest-invalid`, `file-missing`, `file-unlisted`, `file-altered`, `file-too-large`,
@@ -53,10 +56,10 @@ export interface VerifyOptions {
  * `viewer-altered`, `viewer-data-altered`. `too-many` ends a list of 1,000.
  */
 export async function verifyBundle(source: RandomAccess, options: VerifyOptions): Promise<BundleReport> {
-  const given = options.vkey === undefined ? undefined : parseVerifierKey(options.vkey.trim());
-  if (options.vkey !== undefined && given === undefined)
+  const given = options.key === undefined ? undefined : parseGivenKey(options.key);
+  if (options.key !== undefined && given === undefined)
     throw new ThroughlineError('invalid-request', 'the verifier key is malformed', {
-      action: 'give it as name+hash+key, as it was published',
+      action: 'give it as name+hash+key, as it was published, or its fingerprint, sha256:HEX',
     });
   const findings = new Findings();
   let zip: ZipReader;
@@ -92,8 +95,8 @@ interface Said {
   readonly keyGiven: boolean;
 }
 
-function reportOf(findings: Findings, said: Said | undefined, given: VerifierKey | undefined): BundleReport {
-  const key = said?.log.key ?? given;
+function reportOf(findings: Findings, said: Said | undefined, given: GivenKey | undefined): BundleReport {
+  const key = said?.log.key ?? given?.key;
   const timeSeconds = said?.log.checkpoint?.timeSeconds;
   const manifest = said?.manifest;
   return {
@@ -119,7 +122,7 @@ class BundleCheck {
   readonly #files: BundleFiles;
   readonly #findings: Findings;
   readonly #options: VerifyOptions;
-  readonly #given: VerifierKey | undefined;
+  readonly #given: GivenKey | undefined;
   readonly #log: LogCheck;
   readonly #totals: Totals = {
     sessions: 0,
@@ -132,12 +135,7 @@ class BundleCheck {
     policies: 0,
   };
 
-  constructor(
-    files: BundleFiles,
-    findings: Findings,
-    options: VerifyOptions,
-    given: VerifierKey | undefined,
-  ) {
+  constructor(files: BundleFiles, findings: Findings, options: VerifyOptions, given: GivenKey | undefined) {
     this.#files = files;
     this.#findings = findings;
     this.#options = options;

@@ -3,6 +3,7 @@ import { type LeafEvent, parseLeaf } from '../../audit/leaf.js';
 import {
   type Checkpoint,
   decodeBase64,
+  fingerprint,
   noteBytesMax,
   openCheckpoint,
   parseDecimal,
@@ -20,6 +21,20 @@ import { jsonOf, lineBatches } from './lines.js';
 const entriesMax = 10_000_000;
 const proofBytesMax = noteBytesMax + 64 * 1024;
 const tileFolder = `${bundlePaths.log}tile/`;
+
+/** The key as the reader has it from elsewhere: whole, or what it is known by. */
+export interface GivenKey {
+  readonly key: VerifierKey | undefined;
+  readonly fingerprint: string;
+}
+
+/** Undefined when it is neither a verifier key nor a fingerprint of one. */
+export function parseGivenKey(text: string): GivenKey | undefined {
+  const trimmed = text.trim();
+  if (/^sha256:[0-9a-f]{64}$/.test(trimmed)) return { key: undefined, fingerprint: trimmed };
+  const key = parseVerifierKey(trimmed);
+  return key && { key, fingerprint: fingerprint(key.vkey) };
+}
 
 /** An entry of the log that is in the bundle, whatever was found of it. */
 export interface BundleEntry {
@@ -55,14 +70,14 @@ export class LogCheck {
     this.#findings.add('log', code, where, message);
   }
 
-  /** Key, checkpoint and the tree's right edge. `given`: the key that the reader has from elsewhere. */
-  async open(given: VerifierKey | undefined): Promise<void> {
+  /** Key, checkpoint and the tree's right edge. */
+  async open(given: GivenKey | undefined): Promise<void> {
     const text = await this.#text(bundlePaths.vkey, 4096);
     const own = text?.endsWith('\n') === true ? parseVerifierKey(text.slice(0, -1)) : undefined;
     if (own === undefined) this.#problem('key-missing', bundlePaths.vkey, 'there is no verifier key in it');
-    else if (given !== undefined && own.vkey !== given.vkey)
+    else if (given !== undefined && fingerprint(own.vkey) !== given.fingerprint)
       this.#problem('key-changed', bundlePaths.vkey, 'the key in it is not the one that was given');
-    this.key = given ?? own;
+    this.key = given?.key ?? own;
     const note = await this.#text(bundlePaths.checkpoint, noteBytesMax);
     if (note === undefined) {
       this.#problem('checkpoint-missing', bundlePaths.checkpoint, 'there is no signed checkpoint in it');

@@ -143,11 +143,11 @@ export class SessionCheck {
     const content = this.#cursor;
     for await (const events of eventsOf(this.#checks, bundlePaths.events(id), id)) {
       for (const { position, event } of events) {
-        if (position !== undefined) await content.before(position, this.#content);
+        if (position !== undefined) await this.#contentBefore(position);
         this.#event(event);
       }
     }
-    await content.before(Number.POSITIVE_INFINITY, this.#content);
+    await this.#contentBefore(Number.POSITIVE_INFINITY);
     await content.finish();
     if (content.problem !== undefined) {
       this.#problem('content', content.problem.code, bundlePaths.content(id), content.problem.message);
@@ -169,7 +169,15 @@ export class SessionCheck {
     else if (event.kind === 'statement.ended') this.#outcome(event);
   }
 
-  readonly #content = ({ seq, bytes }: RecordedContent): void => {
+  async #contentBefore(position: number): Promise<void> {
+    for (;;) {
+      const record = await this.#cursor.next(position);
+      if (record === undefined) return;
+      this.#content(record);
+    }
+  }
+
+  #content({ seq, bytes }: RecordedContent): void {
     let open = this.#open.get(seq);
     if (open === undefined) {
       open = { hash: createHash('sha256'), bytes: 0 };
@@ -178,7 +186,7 @@ export class SessionCheck {
     open.hash.update(bytes);
     open.bytes += bytes.length;
     this.#sums.contentBytes += bytes.length;
-  };
+  }
 
   #outcome({ seq, contentHash }: EventOf<'statement.ended'>): void {
     const open = this.#open.get(seq);

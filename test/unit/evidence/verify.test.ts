@@ -13,7 +13,7 @@ beforeAll(async () => {
 
 describe('a bundle as it was exported', () => {
   it('has no problems', async () => {
-    const report = await verifyBundle(bytesAccess(bundle.zip), { inflate, vkey: world.key.vkey });
+    const report = await verifyBundle(bytesAccess(bundle.zip), { inflate, key: world.key.vkey });
     expect(report.problems).toEqual([]);
   });
 });
