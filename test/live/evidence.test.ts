@@ -83,7 +83,7 @@ async function exported(
 ): Promise<Exported & { files: Map<string, Buffer> }> {
   const file = place('bundle.zip');
   const answer = await person.json<Exported>(['export', ...args, '-o', file]);
-  const report = await verifyBundle(bytesAccess(readFileSync(file)), { inflate, vkey: logKey });
+  const report = await verifyBundle(bytesAccess(readFileSync(file)), { inflate, key: logKey });
   expect(report.problems).toEqual([]);
   return { ...answer, files: await unzip(file) };
 }
