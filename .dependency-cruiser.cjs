@@ -22,7 +22,8 @@ const walls = {
   // Both halves of it, building and verifying, read what recording and audit write; what it shows, the codecs read.
   evidence: ['contract', 'recording', 'audit', 'codec'],
   // The built-in SQL client speaks the protocol with the gateway's own codec, which is pure.
-  agent: ['contract', 'codec'],
+  // The desktop opens bundles where there is no gateway.
+  agent: ['contract', 'codec', 'evidence'],
 };
 
 /** room -> single files of others that it may import: both seats must do the same to the byte. */

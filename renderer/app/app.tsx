@@ -1,5 +1,6 @@
 import { MantineProvider } from '@mantine/core';
-import { type ReactNode, useEffect, useSyncExternalStore } from 'react';
+import { type ReactNode, useEffect, useState, useSyncExternalStore } from 'react';
+import { OfflineEvidence } from '../features/evidence/offline.js';
 import { Notice } from '../features/welcome/notice.js';
 import { Welcome } from '../features/welcome/welcome.js';
 import { useKnown } from '../ui/app-state.js';
@@ -47,10 +48,17 @@ export function App() {
 function Screen(): ReactNode {
   const link = useKnown((known) => known.link);
   const app = useKnown((known) => known.app);
+  const [offline, setOffline] = useState(false);
   // A window of an app that has ended keeps what was typed in it; one that never had a key has nothing to show.
   if (link === 'refused' && app?.signIn.state !== 'signed-in') return <KeyRefused />;
   if (app === undefined) return link === 'lost' ? <HostGone /> : null;
-  if (app.signIn.state !== 'signed-in') return <Welcome app={app} />;
+  if (app.signIn.state !== 'signed-in') {
+    return offline ? (
+      <OfflineEvidence leave={() => setOffline(false)} />
+    ) : (
+      <Welcome app={app} evidence={() => setOffline(true)} />
+    );
+  }
   if (app.signIn.noticeUnread && app.gateway?.notice !== undefined)
     return <Notice notice={app.gateway.notice} />;
   return <Frame app={app} />;

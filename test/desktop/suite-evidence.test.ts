@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -61,5 +61,27 @@ describe('evidence of a session', () => {
     await see(form, /is there already/);
     await see(form, /Choose another name/);
     expect(existsSync(join(app.home, 'case 17.zip.partial'))).toBe(false);
+  });
+});
+
+describe('a bundle', () => {
+  it('is verified, listed and replayed where nobody is signed in and no gateway answers', async () => {
+    gateway.signal('SIGKILL');
+    await gateway.ended;
+    const other = await startApp(scope, { gateway: gateway.url });
+    copyFileSync(join(app.home, 'case 17.zip'), join(other.home, 'case 17.zip'));
+    const offline = await other.page();
+    await offline.getByRole('button', { name: 'Open evidence without a gateway' }).click();
+    await see(offline, 'case 17.zip');
+    await expectAccessible(offline, 'bundles in the folder');
+    await offline.getByRole('option', { name: /case 17/ }).click();
+    await offline.keyboard.press('Enter');
+    await see(offline, /Verified: it holds against the key inside it/);
+    await see(offline, 'Not proved');
+    await expectAccessible(offline, 'a bundle that holds');
+    await offline.getByRole('option', { name: /psql/ }).click();
+    const replay = offline.getByRole('region', { name: 'Replay' });
+    await see(replay, /select id, email from customers/);
+    await see(replay, /\*\*\*@/);
   });
 });

@@ -7,6 +7,7 @@ import { ThroughlineError } from '../../contract/errors.js';
 import { api } from '../client/api.js';
 import type { ClientState } from '../client/state.js';
 import { fingerprintOf, gatewayOrigin, isLoopback, lookAt } from '../client/trust.js';
+import { checkBundle, listBundles, withBundleReplay } from '../evidence/bundles.js';
 import { createSqlEngine } from '../sql/index.js';
 import { readConnections } from './connections-text.js';
 import type { Emit } from './emit.js';
@@ -87,6 +88,12 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     ...gatewayHandlers(link, replays),
     'evidence.export': (wanted) => link.with((gateway) => Promise.resolve(evidence.start(gateway, wanted))),
     'evidence.exports': () => Promise.resolve(evidence.list()),
+    'bundles.list': () => listBundles(exportDirectory(preferences.exportDirectory)),
+    'bundles.check': ({ name, key }) => checkBundle(exportDirectory(preferences.exportDirectory), name, key),
+    'bundles.replay': ({ name, session }) =>
+      withBundleReplay(exportDirectory(preferences.exportDirectory), name, session, (items) =>
+        replays.open(items),
+      ),
     'evidence.cancel': ({ id }) => {
       evidence.cancel(id);
       return Promise.resolve({});

@@ -18,7 +18,7 @@ import {
 import { AgentChange, AgentNode } from '../delegation.js';
 import { ConnectionName, SessionId } from '../ids.js';
 import { AppState, GatewayLook, Preferences, QueryName, SavedQuery, workspaceBytesMax } from './app.js';
-import { EvidenceExport, EvidenceWanted } from './evidence.js';
+import { BundleCheck, BundleList, BundleName, EvidenceExport, EvidenceWanted } from './evidence.js';
 import {
   cellPieceCharactersMax,
   pageRowsMax,
@@ -299,6 +299,14 @@ export const calls = {
   /** Fetches an offline bundle into the folder for exports, in the background. */
   'evidence.export': call('agent', EvidenceWanted, EvidenceExport),
   'evidence.exports': call('agent', none, z.array(EvidenceExport)),
+  /** Bundles in the folder for exports: whatever was put there. None of these needs a gateway. */
+  'bundles.list': call('agent', none, BundleList),
+  'bundles.check': call(
+    'agent',
+    z.object({ name: BundleName, key: z.string().max(1024).optional() }).strict(),
+    BundleCheck,
+  ),
+  'bundles.replay': call('agent', z.object({ name: BundleName, session: SessionId }).strict(), ReplayHead),
   'evidence.cancel': call('agent', z.object({ id: z.string().max(64) }).strict(), done),
   'exports.cancel': call('agent', z.object({ id: z.string().max(64) }).strict(), done),
 } as const satisfies Record<string, Call>;

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { SessionView } from '../api.js';
+import { Chain } from '../chain.js';
 import { EvidenceSubject, resultFormats } from '../evidence.js';
 import { BridgeError } from './app.js';
 
@@ -44,3 +46,28 @@ export const BundleList = z.object({
   bundles: z.array(z.object({ name: BundleName, bytes: z.number().int(), changedAt: z.string() })),
 });
 export type BundleList = z.infer<typeof BundleList>;
+
+/** What a check of a bundle says (BundleReport), and what the bundle says of itself. */
+export const BundleCheck = z.object({
+  name: BundleName,
+  ok: z.boolean(),
+  entries: z.number().int(),
+  proved: z.array(z.string()),
+  notProved: z.array(z.string()),
+  problems: z.array(z.object({ code: z.string(), where: z.string(), message: z.string() })),
+  keyFingerprint: z.string(),
+  keyName: z.string(),
+  /** The key came from the person, not out of the bundle. */
+  keyGiven: z.boolean(),
+  signedAt: z.string().optional(),
+  manifest: z
+    .object({
+      createdAt: z.string(),
+      by: Chain,
+      reason: z.string().optional(),
+      subject: EvidenceSubject,
+      sessions: z.array(SessionView),
+    })
+    .optional(),
+});
+export type BundleCheck = z.infer<typeof BundleCheck>;

@@ -1,5 +1,5 @@
 import { Button, Stack, Text } from '@mantine/core';
-import { IconFileSearch, IconShieldCheck } from '@tabler/icons-react';
+import { IconFileSearch, IconFileZip, IconShieldCheck } from '@tabler/icons-react';
 import { workbench } from '../../ui/workbench.js';
 
 export function AuditSidebar() {
@@ -22,6 +22,15 @@ export function AuditSidebar() {
         onClick={() => workbench().openTab('log', {})}
       >
         Audit log
+      </Button>
+      <Button
+        size="xs"
+        variant="default"
+        justify="flex-start"
+        leftSection={<IconFileZip size={15} />}
+        onClick={() => workbench().openTab('bundles', {})}
+      >
+        Evidence bundles
       </Button>
       <Text size="xs" c="dimmed">
         Search finds statements and what came back, as it was recorded: masked. Looking at other people’s

@@ -2,6 +2,7 @@ import { Alert, Button, Loader, Text, TextInput } from '@mantine/core';
 import {
   IconArrowRight,
   IconExternalLink,
+  IconFileZip,
   IconFlask,
   IconShieldCheck,
   IconShieldExclamation,
@@ -14,7 +15,7 @@ import { ErrorState } from '../../ui/error-state.js';
 import style from './welcome.module.css';
 
 /** The first screen: which gateway, then who. */
-export function Welcome({ app }: { readonly app: AppState }) {
+export function Welcome({ app, evidence }: { readonly app: AppState; readonly evidence: () => void }) {
   const { gateway, signIn } = app;
   const [other, setOther] = useState(false);
   return (
@@ -37,6 +38,15 @@ export function Welcome({ app }: { readonly app: AppState }) {
         ) : (
           <SignIn app={app} choose={() => setOther(true)} />
         )}
+        <Button
+          variant="subtle"
+          size="xs"
+          color="gray"
+          leftSection={<IconFileZip size={15} />}
+          onClick={evidence}
+        >
+          Open evidence without a gateway
+        </Button>
         <footer>
           Version {app.version}
           {app.hostReason === '' ? '' : ` · ${app.hostReason}`}
