@@ -194,12 +194,25 @@ export const AuditEvent = z.discriminatedUnion('kind', [
   z.object({
     ...base,
     kind: z.literal('session.refused'),
+    /** Where an id was given out before the refusal. */
+    session: SessionId.optional(),
     connection: z.string(),
     chain: Chain.optional(),
     code: z.string(),
     reason: z.string(),
     policy: z.array(z.string()).optional(),
     policyVersion: z.string().optional(),
+  }),
+  /** A desktop was let in under this id and records under it, but what came was no session. */
+  z.object({
+    ...base,
+    kind: z.literal('session.unopened'),
+    session: SessionId,
+    connection: z.string(),
+    chain: Chain,
+    device: z.string(),
+    /** cancel: a request to cancel a statement of another session. left: nothing that a session begins with. */
+    why: z.enum(['cancel', 'left']),
   }),
   z.object({
     ...base,

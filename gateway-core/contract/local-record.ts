@@ -26,6 +26,21 @@ export type WireDirection = z.infer<typeof WireDirection>;
 export const WireSum = z.strictObject({ bytes: count, blocks: sha256 });
 export type WireSum = z.infer<typeof WireSum>;
 
+export interface WireSums {
+  readonly up: WireSum;
+  readonly down: WireSum;
+}
+
+/** The raw stream under a session, as it is hashed while it passes. */
+export interface SessionWire {
+  /** Hands over every block's entry (recording/wire-content.ts): those from before, and each that comes. */
+  keep(sink: (entry: Uint8Array) => void): void;
+  /** Blocks so far, both directions. */
+  readonly blocks: number;
+  /** What has passed, once nothing more will. Hands over what is left of the blocks. Again: the same. */
+  finish(): WireSums;
+}
+
 /**
  * The clocks of every record: the wall's, milliseconds of a monotonic one, and which run of the machine the latter
  * counts in. Order is that of the spool; the clocks say how far the wall's can be believed.

@@ -16,6 +16,11 @@ export const contentStreams = {
   'copy-in': 3,
   /** Errors, notices, notifications to the client, masked. */
   messages: 4,
+  /**
+   * Hashes of the raw stream's blocks (recording/wire-sum.ts), as they were completed. Belongs to no statement (its
+   * number is 0): no result, search or replay holds it.
+   */
+  wire: 5,
 } as const;
 export type ContentStream = keyof typeof contentStreams;
 

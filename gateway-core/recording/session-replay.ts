@@ -21,6 +21,7 @@ export class SessionReplay {
       yield* this.#event(item.event);
       return;
     }
+    if (item.stream === 'wire') return;
     let statement = this.#statements.get(item.seq);
     if (statement === undefined) {
       statement = { projection: this.#project(), rows: 0 };

@@ -34,6 +34,7 @@ import { recordingNotice } from './recording-notice.js';
 import { keepRetention } from './retention.js';
 import { RevokedNodes } from './revoked-nodes.js';
 import { type Sealer, startSealer } from './sealer/index.js';
+import { SessionIds } from './session-ids.js';
 import { SessionServer } from './sessions.js';
 import { keepSignIns } from './sign-ins.js';
 import { version } from './version.js';
@@ -249,6 +250,7 @@ async function compose(
     policies,
     live,
     recorder,
+    ids: new SessionIds(keys.derive('session-ids')),
     tls: {
       context: createSecureContext({
         cert: certificate.certificatePem,

@@ -5,6 +5,7 @@ import { getRequestListener } from '@hono/node-server';
 import { paths, upgradeProtocol } from '../contract/api.js';
 import { lineageHeader, tokensHeader } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
+import { saltHeader, sessionHeader, spoolHeader } from '../contract/local-record.js';
 import type { Identity } from '../identity/index.js';
 import type { ServerCertificate } from './certificates.js';
 import { isLoopback } from './config.js';
@@ -115,9 +116,9 @@ async function upgrade(
     return;
   }
   const sessions = input.sessions();
-  let connection: ReturnType<SessionServer['admit']>;
+  let admission: ReturnType<SessionServer['admit']>;
   try {
-    connection = sessions.admit(result.actor, nameOf(match[1] ?? ''));
+    admission = sessions.admit(result.actor, nameOf(match[1] ?? ''), segmentOf(header(spoolHeader)));
   } catch (error) {
     const known = asThroughlineError(error);
     await input.recorder.record({
@@ -131,10 +132,25 @@ async function upgrade(
     return;
   }
   if (head.length > 0) socket.unshift(head);
-  socket.write(
-    `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${upgradeProtocol}\r\ndpop-nonce: ${result.dpopNonce}\r\n\r\n`,
-  );
-  await sessions.serveStream(socket, result.actor, connection, result.lineage);
+  const { id, desktop } = admission;
+  const lines = [
+    'HTTP/1.1 101 Switching Protocols',
+    'connection: Upgrade',
+    `upgrade: ${upgradeProtocol}`,
+    `dpop-nonce: ${result.dpopNonce}`,
+    `${sessionHeader}: ${id}`,
+    ...(desktop === undefined ? [] : [`${saltHeader}: ${Buffer.from(desktop.salt).toString('hex')}`]),
+  ];
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+  await sessions.serveStream(socket, result.actor, admission, result.lineage);
+}
+
+/** The desktop's word that it records, and where. Throws `invalid-request`. */
+function segmentOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const segment = /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(segment)) return segment;
+  throw new ThroughlineError('invalid-request', `${spoolHeader} is the number of a segment`);
 }
 
 function nameOf(encoded: string): string {

@@ -1,13 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { monotonicFactory } from 'ulid';
 import type { Actor } from '../contract/chain.js';
 import { rowsKeptBytes } from '../contract/connection.js';
 import type { Lineage } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import type { SessionBehind } from '../contract/events.js';
-import { type DelegationId, SessionId } from '../contract/ids.js';
+import type { DelegationId, SessionId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
+import { wireSaltBytes } from '../contract/local-record.js';
 import type { Identity, ScramVerifier } from '../identity/index.js';
 import type { Decider } from '../policy/index.js';
 import { CancelKeys } from '../proxy/postgres/cancel.js';
@@ -24,6 +25,8 @@ import type { LiveSession, LiveSessions } from './live-sessions.js';
 import { createPermissions, type Permissions } from './permissions.js';
 import type { PolicyRegistry } from './policies.js';
 import type { GatewayRecorder } from './recorder.js';
+import type { SessionIds } from './session-ids.js';
+import { WireTap } from './wire-tap.js';
 
 /** From tickets and handles to running sessions. */
 export interface SessionRooms {
@@ -32,6 +35,7 @@ export interface SessionRooms {
   readonly policies: PolicyRegistry;
   readonly live: LiveSessions;
   readonly recorder: GatewayRecorder;
+  readonly ids: SessionIds;
   readonly tls: ClientTls;
   readonly keys: { readonly maskHash: Uint8Array; readonly salt: Uint8Array; readonly mock: Uint8Array };
   /** Called before a target is dialled: starts the demo's. Gives the address, when it is only known then. */
@@ -44,7 +48,15 @@ export interface SessionRooms {
 /** What is known of the program at the other end of a stream. */
 type Behind = Lineage | undefined;
 
-const ulid = monotonicFactory();
+/** Leave to open one session, and the name that it will have. */
+export interface Admission {
+  readonly connection: Connection;
+  readonly id: SessionId;
+  /** The desktop at the other end records its side: where, and the salt of both sides' hashes. */
+  readonly desktop:
+    | { readonly device: string; readonly segment: number; readonly salt: Uint8Array }
+    | undefined;
+}
 
 /** Serves database sessions: streams that came with a ticket, and sockets of the native listener. */
 export class SessionServer {
@@ -66,8 +78,11 @@ export class SessionServer {
     });
   }
 
-  /** Policy on opening a stream. Throws `denied`, `rate-limited`. */
-  admit(actor: Actor, name: string): Connection {
+  /**
+   * Policy on opening a stream. `segment`: of the spool into which the desktop says that it records; it counts only
+   * from somebody with a device of their own. Throws `denied`, `rate-limited`.
+   */
+  admit(actor: Actor, name: string, segment?: number): Admission {
     const { identity, live } = this.#rooms;
     const connection = this.#permissions.connection(actor, name);
     const unconfirmed = identity.checks.refusal(actor.signIn);
@@ -81,20 +96,46 @@ export class SessionServer {
         },
       );
     }
-    return connection;
+    const device = segment === undefined ? undefined : actor.deviceKey;
+    const desktop =
+      device === undefined || segment === undefined
+        ? undefined
+        : { device, segment, salt: randomBytes(wireSaltBytes) };
+    return { connection, id: this.#rooms.ids.next(this.#rooms.now(), device), desktop };
   }
 
   /** One upgraded stream: the actor is known, the client needs no password. */
-  async serveStream(stream: Duplex, actor: Actor, connection: Connection, behind: Behind): Promise<void> {
+  async serveStream(stream: Duplex, actor: Actor, admission: Admission, behind: Behind): Promise<void> {
+    const { desktop } = admission;
+    const wire = desktop === undefined ? undefined : new WireTap(stream, desktop.salt);
     const signal = AbortSignal.timeout(limits.startupTimeoutMs);
-    const start = await startClient(stream, this.#rooms.tls, signal);
-    if (start.kind === 'refused') return;
+    const start = await startClient(wire ?? stream, this.#rooms.tls, signal);
+    if (start.kind === 'startup') {
+      await this.#serve(start, actor, { ...admission, wire }, 'tunnel', signal, behind);
+      return;
+    }
     if (start.kind === 'cancel') {
       this.#cancelKeys.cancel(start.processId, start.secretKey, actor.signIn);
       start.stream.end();
-      return;
     }
-    await this.#serve(start, actor, connection, 'tunnel', signal, behind);
+    await this.#unopened(actor, admission, start.kind === 'cancel' ? 'cancel' : 'left');
+  }
+
+  /** The desktop's record of this id must find out what became of it. */
+  async #unopened(
+    actor: Actor,
+    { id: session, connection, desktop }: Admission,
+    why: 'cancel' | 'left',
+  ): Promise<void> {
+    if (desktop === undefined) return;
+    await this.#rooms.recorder.record({
+      kind: 'session.unopened',
+      session,
+      connection: connection.name,
+      chain: actor.chain,
+      device: desktop.device,
+      why,
+    });
   }
 
   /** One socket of the native listener: the database names the connection, the user names the handle. */
@@ -156,8 +197,9 @@ export class SessionServer {
     const leave = await this.#useFrom(handle.actor, handle.id, socket.remoteAddress ?? '', start.stream);
     if (leave === undefined) return;
     try {
-      this.admit(actor, connection.name);
-      await this.#serve({ ...start, negotiation: undefined }, actor, connection, 'native', signal, undefined);
+      const admission = this.admit(actor, connection.name);
+      const plain = { ...start, negotiation: undefined };
+      await this.#serve(plain, actor, { ...admission, wire: undefined }, 'native', signal, undefined);
     } catch (error) {
       await this.#refuse(start.stream, actor, connection.name, error);
     } finally {
@@ -204,29 +246,28 @@ export class SessionServer {
   async #serve(
     start: Extract<Awaited<ReturnType<typeof startClient>>, { kind: 'startup' }>,
     actor: Actor,
-    connection: Connection,
+    admitted: Admission & { readonly wire: WireTap | undefined },
     via: 'tunnel' | 'native',
     signal: AbortSignal,
     behind: Behind,
   ): Promise<void> {
-    const { live, now } = this.#rooms;
-    const id = SessionId.parse(`ses_${ulid(now())}`);
+    const { live } = this.#rooms;
+    const { id, connection, desktop } = admitted;
     try {
-      const session = this.#session(id, start, actor, connection, via, behind);
+      const session = this.#session(start, actor, admitted, via, behind);
       this.#rooms.identity.delegations.spendSession(actor);
       await session.run(signal);
     } catch (error) {
-      await this.#refuse(start.stream, actor, connection.name, error);
+      await this.#refuse(start.stream, actor, connection.name, error, desktop && id);
     } finally {
       live.remove(id);
     }
   }
 
   #session(
-    id: SessionId,
     start: Extract<Awaited<ReturnType<typeof startClient>>, { kind: 'startup' }>,
     actor: Actor,
-    connection: Connection,
+    { id, connection, desktop, wire }: Admission & { readonly wire: WireTap | undefined },
     via: 'tunnel' | 'native',
     behind: Behind,
   ): PostgresSession {
@@ -279,6 +320,7 @@ export class SessionServer {
       durability: connection.recording.durability,
       keepBytesMax: rowsKeptBytes(connection.recording.rows),
       marks: start.message.marks,
+      desktop: desktop === undefined || wire === undefined ? undefined : { ...desktop, wire },
       idleTimeoutMs: connection.idleTimeoutMs,
       cancelKeys: this.#cancelKeys,
       nowMs: now,
@@ -361,13 +403,20 @@ export class SessionServer {
     return catalog;
   }
 
-  async #refuse(stream: Duplex, actor: Actor, connection: string, error: unknown): Promise<void> {
+  async #refuse(
+    stream: Duplex,
+    actor: Actor,
+    connection: string,
+    error: unknown,
+    session?: SessionId,
+  ): Promise<void> {
     const { recorder } = this.#rooms;
     const known = error instanceof ThroughlineError ? error : undefined;
     if (known === undefined) recorder.complain('a session could not start', error);
     try {
       await recorder.record({
         kind: 'session.refused',
+        ...(session === undefined ? {} : { session }),
         connection,
         chain: actor.chain,
         code: known?.code ?? 'internal',

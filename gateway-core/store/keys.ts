@@ -11,7 +11,16 @@ import {
 } from './private-files.js';
 
 /** What keys are for. A name is part of the derivation: never renamed. */
-export const keyNames = ['journal', 'secrets', 'recording', 'hash-masks', 'salts', 'scram-mock'] as const;
+export const keyNames = [
+  'journal',
+  'secrets',
+  'recording',
+  'hash-masks',
+  'salts',
+  'scram-mock',
+  'session-ids',
+  'spool',
+] as const;
 export type KeyName = (typeof keyNames)[number];
 
 export interface Keys {

@@ -149,6 +149,7 @@ export async function startStack(): Promise<Stack> {
         grounds: { policies: [], policyVersion: '' },
         durability: 'grouped',
         marks: false,
+        desktop: undefined,
         keepBytesMax: 4_000_000,
         idleTimeoutMs: 3_600_000,
         cancelKeys: keys,

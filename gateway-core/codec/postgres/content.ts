@@ -31,6 +31,7 @@ export class PostgresContent implements ContentProjection {
   #columns: readonly Column[] = [];
 
   *items(stream: ContentStream, bytes: Buffer): Generator<ProjectedItem> {
+    if (stream === 'wire') return;
     if (stream === 'copy-in' || stream === 'copy-out') {
       const text = this.#text(stream).write(bytes);
       if (text !== '') yield { kind: 'data', stream, text };
@@ -159,6 +160,7 @@ const searchFields = new RowFields();
  * state: a message that is cut between two records is left out, which only makes it harder to find.
  */
 export function searchableText(stream: ContentStream, bytes: Buffer): string {
+  if (stream === 'wire') return '';
   if (stream === 'copy-in' || stream === 'copy-out') return bytes.toString('utf8');
   const out = Buffer.allocUnsafe(bytes.length);
   let length = 0;

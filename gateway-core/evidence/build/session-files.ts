@@ -105,8 +105,10 @@ export function* contentFrames(
   const frame = new ContentFrameWriter();
   const reader = new RecordingReader(input.place, session);
   for (const { position, atMs, seq, stream, bytes } of reader.content({ to })) {
-    const place = places.get(seq);
-    places.set(seq, { seq, from: place?.from ?? position, to: position });
+    if (stream !== 'wire') {
+      const place = places.get(seq);
+      places.set(seq, { seq, from: place?.from ?? position, to: position });
+    }
     frame.add(position, atMs, seq, stream, bytes);
     if (frame.length >= contentFrameBytes) yield framed(frame);
   }

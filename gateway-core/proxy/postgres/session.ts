@@ -14,6 +14,7 @@ import { ThroughlineError } from '../../contract/errors.js';
 import type { EndCause, SessionBehind } from '../../contract/events.js';
 import type { ConnectionName, SessionId } from '../../contract/ids.js';
 import { limits } from '../../contract/limits.js';
+import type { SessionWire } from '../../contract/local-record.js';
 import type { JournalFailure, Recorder } from '../../contract/recorder.js';
 import type { CancelKeys } from './cancel.js';
 import { ClientSide } from './client-side.js';
@@ -49,6 +50,10 @@ export interface SessionInput {
   readonly keepBytesMax: number;
   /** The client asked to be told which values are masked. */
   readonly marks: boolean;
+  /** The desktop's spool that the session is recorded into, and what is hashed to be compared with it. */
+  readonly desktop:
+    | { readonly device: string; readonly segment: number; readonly wire: SessionWire }
+    | undefined;
   readonly idleTimeoutMs: number;
   readonly cancelKeys: CancelKeys;
   readonly nowMs: () => number;
@@ -120,6 +125,7 @@ export class PostgresSession {
     this.#upstream = upstream;
     try {
       await this.#recordStart();
+      input.desktop?.wire.keep((entry) => input.recorder.content(input.id, 0, 'wire', entry));
       await this.#greet(upstream);
     } catch (error) {
       upstream.stream.destroy();
@@ -167,7 +173,7 @@ export class PostgresSession {
   }
 
   async #recordStart(): Promise<void> {
-    const { actor, behind, connection, id, via, durability, application, grounds } = this.#input;
+    const { actor, behind, connection, id, via, durability, application, grounds, desktop } = this.#input;
     await new Promise<void>((resolve, reject) => {
       this.#input.recorder.event(
         {
@@ -182,6 +188,7 @@ export class PostgresSession {
           ...(application === undefined ? {} : { application: this.#input.judge.maskText(application) }),
           ...(actor.delegations === undefined ? {} : { delegations: [...actor.delegations] }),
           ...(actor.lineage === undefined ? {} : { lineage: actor.lineage }),
+          ...(desktop === undefined ? {} : { spool: { device: desktop.device, segment: desktop.segment } }),
           ...(behind === undefined ? {} : { payload: behind }),
           policy: [...grounds.policies],
           policyVersion: grounds.policyVersion,
@@ -478,6 +485,8 @@ export class PostgresSession {
     if (context === undefined) return;
     for (const statement of context.replies.running()) endStatement(context, statement, 'interrupted');
     const { cause, reason } = this.#ending ?? { cause: 'fault' as const, reason: undefined };
+    // The last blocks go into the record before the end does.
+    const wire = this.#input.desktop?.wire.finish();
     await new Promise<void>((resolve) => {
       context.recorder.event(
         {
@@ -487,6 +496,7 @@ export class PostgresSession {
           statements: context.seq,
           bytesFromClient: context.bytesFromClient,
           bytesToClient: context.bytesToClient,
+          ...(wire === undefined ? {} : { wire }),
           ...(reason === undefined ? {} : { reason }),
         },
         'durable',

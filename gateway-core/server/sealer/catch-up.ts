@@ -41,17 +41,24 @@ export function catchUpIndex({ index, log, place, committed }: CatchUp): void {
       }
       at += 1;
     }
-    const { changes: sessions, refs } = feed;
-    index.apply({ sessions, refs, chunks: [], loggedTo: Math.max(loggedTo, to), searchedTo });
+    const { changes: sessions, refs, verdicts } = feed;
+    index.apply({ sessions, refs, verdicts, chunks: [], loggedTo: Math.max(loggedTo, to), searchedTo });
     feed.applied();
   }
   for (const session of touched) {
     for (const chunk of chunksOf(index, place, session, committed)) {
-      index.apply({ sessions: [], refs: [], chunks: [chunk], loggedTo: log.size, searchedTo });
+      index.apply({ sessions: [], refs: [], verdicts: [], chunks: [chunk], loggedTo: log.size, searchedTo });
     }
   }
   if (searchedTo < log.size)
-    index.apply({ sessions: [], refs: [], chunks: [], loggedTo: log.size, searchedTo: log.size });
+    index.apply({
+      sessions: [],
+      refs: [],
+      verdicts: [],
+      chunks: [],
+      loggedTo: log.size,
+      searchedTo: log.size,
+    });
 }
 
 /** The session's records behind its last document, as documents. */

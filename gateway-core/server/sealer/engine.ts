@@ -258,8 +258,8 @@ export class SealerEngine {
       else searchedTo = Math.min(searchedTo, chunk.openedAtLogIndex);
     }
     const changes = [...this.#feed.changes];
-    const { refs } = this.#feed;
-    if (changes.length === 0 && refs.length === 0 && due.length === 0) return;
+    const { refs, verdicts } = this.#feed;
+    if (changes.length + refs.length + verdicts.length + due.length === 0) return;
     const chunks = due.flatMap(({ id, pendingChunk: chunk }) =>
       chunk === undefined
         ? []
@@ -272,7 +272,7 @@ export class SealerEngine {
             },
           ],
     );
-    index.apply({ sessions: changes, refs, chunks, loggedTo: log.size, searchedTo });
+    index.apply({ sessions: changes, refs, verdicts, chunks, loggedTo: log.size, searchedTo });
     this.#feed.applied();
     for (const session of due) session.chunkWritten();
   }

@@ -12,7 +12,7 @@ import {
 import { sealerLimits } from './limits.js';
 
 /** Raised with every change of the schema or of what words are: an older index is thrown away and made anew. */
-const schemaVersion = 2;
+const schemaVersion = 3;
 
 const schema = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -20,8 +20,10 @@ const schema = `
     id TEXT PRIMARY KEY, connection TEXT NOT NULL, protocol TEXT NOT NULL, principal TEXT NOT NULL,
     chain TEXT NOT NULL, via TEXT NOT NULL, application TEXT, started_at TEXT NOT NULL, ended_at TEXT,
     end_cause TEXT, statements INTEGER NOT NULL DEFAULT 0, seq_max INTEGER NOT NULL DEFAULT 0,
-    last_position INTEGER NOT NULL DEFAULT -1
+    last_position INTEGER NOT NULL DEFAULT -1, device TEXT, segment INTEGER,
+    corroboration TEXT NOT NULL DEFAULT 'gateway-only', started_entry INTEGER, ended_entry INTEGER
   ) WITHOUT ROWID;
+  CREATE INDEX sessions_pending ON sessions (ended_at) WHERE corroboration = 'pending';
   CREATE INDEX sessions_live ON sessions (started_at) WHERE ended_at IS NULL;
   CREATE TABLE hops (hop TEXT NOT NULL, session TEXT NOT NULL, PRIMARY KEY (hop, session)) WITHOUT ROWID;
   CREATE TABLE chunks (
@@ -54,6 +56,13 @@ const SessionRow = z.object({
   ended_at: z.string().nullable(),
   end_cause: z.string().nullable(),
   statements: z.number(),
+  corroboration: z.string(),
+});
+const SessionPlaceRow = z.object({
+  device: z.string().nullable(),
+  segment: z.number().nullable(),
+  started_entry: z.number().nullable(),
+  ended_entry: z.number().nullable(),
 });
 const ChunkRow = z.object({
   id: z.number(),
@@ -78,6 +87,16 @@ export interface SessionStart {
   readonly via: string;
   readonly application: string | undefined;
   readonly startedAt: string;
+  /** The spool of a desktop that records it too. */
+  readonly spool: { readonly device: string; readonly segment: number } | undefined;
+}
+
+/** Where a session stands besides its recording. */
+export interface SessionPlace {
+  readonly spool: { readonly device: string; readonly segment: number } | undefined;
+  /** Indexes of the log's entries. */
+  readonly startedEntry: number;
+  readonly endedEntry: number | undefined;
 }
 
 export interface SessionChange {
@@ -88,12 +107,17 @@ export interface SessionChange {
   /** Journal position of the session's last event in the log; -1: no change. */
   lastPosition: number;
   ended?: { readonly at: string; readonly cause: string };
+  /** Indexes of the log's entries. */
+  startedEntry?: number;
+  endedEntry?: number;
 }
 
 export interface IndexChanges {
   readonly sessions: Iterable<SessionChange>;
   /** Where entries of the log are found again: `refsOf`. */
   readonly refs: readonly { readonly key: string; readonly entry: number }[];
+  /** What comparisons with the desktops' records gave, in the log's order. */
+  readonly verdicts: readonly { readonly session: SessionId; readonly verdict: string }[];
   readonly chunks: readonly {
     session: SessionId;
     firstPosition: number;
@@ -201,6 +225,8 @@ export class IndexDatabase {
       for (const chunk of changes.chunks) this.#chunk(chunk);
       for (const { key, entry } of changes.refs)
         this.#change('INSERT OR IGNORE INTO refs (key, entry) VALUES (?, ?)', [key, entry]);
+      for (const { session, verdict } of changes.verdicts)
+        this.#change('UPDATE sessions SET corroboration = ? WHERE id = ?', [verdict, session]);
       const put = 'INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)';
       this.#change(put, ['loggedTo', changes.loggedTo]);
       this.#change(put, ['searchedTo', changes.searchedTo]);
@@ -222,13 +248,27 @@ export class IndexDatabase {
     }
   }
 
-  #session({ id, started, statements, seqMax, lastPosition, ended }: SessionChange): void {
+  #session(change: SessionChange): void {
+    const { id, started, statements, seqMax, lastPosition, ended, startedEntry, endedEntry } = change;
     if (started !== undefined) {
-      const { connection, protocol, chain, via, application, startedAt } = started;
+      const { connection, protocol, chain, via, application, startedAt, spool } = started;
       this.#change(
-        `INSERT OR IGNORE INTO sessions (id, connection, protocol, principal, chain, via, application, started_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-        [id, connection, protocol, chain[0].id, JSON.stringify(chain), via, application ?? null, startedAt],
+        `INSERT OR IGNORE INTO sessions (id, connection, protocol, principal, chain, via, application, started_at,
+           device, segment, corroboration)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        [
+          id,
+          connection,
+          protocol,
+          chain[0].id,
+          JSON.stringify(chain),
+          via,
+          application ?? null,
+          startedAt,
+          spool?.device ?? null,
+          spool?.segment ?? null,
+          spool === undefined ? 'gateway-only' : 'pending',
+        ],
       );
       const hop = 'INSERT OR IGNORE INTO hops (hop, session) VALUES (?, ?)';
       for (const one of chain) this.#change(hop, [one.id, id]);
@@ -238,6 +278,9 @@ export class IndexDatabase {
        WHERE id = ?`,
       [statements, seqMax, lastPosition, id],
     );
+    const place = 'SET started_entry = coalesce(started_entry, ?), ended_entry = coalesce(ended_entry, ?)';
+    if (startedEntry !== undefined || endedEntry !== undefined)
+      this.#change(`UPDATE sessions ${place} WHERE id = ?`, [startedEntry ?? null, endedEntry ?? null, id]);
     if (ended !== undefined) {
       const end = 'UPDATE sessions SET ended_at = ?, end_cause = ? WHERE id = ? AND ended_at IS NULL';
       this.#change(end, [ended.at, ended.cause, id]);
@@ -282,6 +325,28 @@ export class IndexDatabase {
   session(id: SessionId): SessionView | undefined {
     const [row] = this.#rows('SELECT * FROM sessions WHERE id = ?', [id]);
     return row === undefined ? undefined : toView(row);
+  }
+
+  /** Undefined: there is no such session. */
+  place(id: SessionId): SessionPlace | undefined {
+    const sql = 'SELECT device, segment, started_entry, ended_entry FROM sessions WHERE id = ?';
+    const [found] = this.#rows(sql, [id]);
+    if (found === undefined) return undefined;
+    const { device, segment, started_entry, ended_entry } = SessionPlaceRow.parse(found);
+    if (started_entry === null) return undefined;
+    return {
+      spool: device === null || segment === null ? undefined : { device, segment },
+      startedEntry: started_entry,
+      endedEntry: ended_entry ?? undefined,
+    };
+  }
+
+  /** Ended sessions whose comparison is still to come, behind `after`, in the order of their ids. */
+  pending(endedBefore: string, after: string, limit: number): SessionId[] {
+    return this.#rows(
+      `SELECT id FROM sessions WHERE corroboration = 'pending' AND ended_at < ? AND id > ? ORDER BY id LIMIT ?`,
+      [endedBefore, after, limit],
+    ).map((row) => z.object({ id: z.string() }).parse(row).id as SessionId);
   }
 
   /** Newest first. */
@@ -340,5 +405,6 @@ function toView(value: unknown): SessionView {
     statements: row.statements,
     via: row.via,
     ...(row.application === null ? {} : { application: row.application }),
+    corroboration: row.corroboration,
   });
 }

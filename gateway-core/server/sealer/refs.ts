@@ -7,8 +7,10 @@ export function refsOf(event: AuditEvent | LeafEvent): readonly string[] {
   switch (event.kind) {
     case 'recording.sealed':
     case 'session.compared':
+    case 'session.unopened':
       return [refKeys.session(event.session)];
     case 'record.read':
+    case 'session.refused':
       return event.session === undefined ? [] : [refKeys.session(event.session)];
     case 'handle.issued':
     case 'delegation.minted':

@@ -113,7 +113,8 @@ export class SealedSession {
     const { position, atMs, seq, stream } = record;
     const bytes = Buffer.isBuffer(record.bytes) ? record.bytes : Buffer.from(record.bytes);
     this.writer.content(position, atMs, seq, stream, bytes);
-    this.#digest(seq).add(bytes);
+    // Belongs to no statement: the session's end holds the hash over all of it.
+    if (stream !== 'wire') this.#digest(seq).add(bytes);
     this.#searchContent(position, seq, stream, bytes, nowMs, logIndex);
   }
 

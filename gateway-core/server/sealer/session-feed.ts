@@ -12,6 +12,7 @@ export class SessionFeed {
   readonly #index: IndexDatabase;
   readonly #seqMax = new Map<SessionId, number>();
   #changes = new Map<SessionId, SessionChange>();
+  #verdicts: IndexChanges['verdicts'][number][] = [];
   #refs: { readonly key: string; readonly entry: number }[] = [];
 
   constructor(index: IndexDatabase) {
@@ -23,8 +24,8 @@ export class SessionFeed {
     if (session === undefined) return;
     if (position !== undefined) this.#change(session).lastPosition = position;
     if (event.kind === 'session.started') {
-      const { session: id, connection, protocol, chain, via, application, at: startedAt } = event;
-      this.#change(id).started = { id, connection, protocol, chain, via, application, startedAt };
+      const { session: id, connection, protocol, chain, via, application, at: startedAt, spool } = event;
+      this.#change(id).started = { id, connection, protocol, chain, via, application, startedAt, spool };
     } else if (event.kind === 'statement.decided') {
       const change = this.#change(event.session);
       // A statement that was held is decided again.
@@ -36,8 +37,12 @@ export class SessionFeed {
     }
   }
 
-  /** An entry of the log that may stand in no session's recording. */
+  /** Every entry of the log, with its index. Of a session's start and end before `event`, in the same round. */
   entry(event: AuditEvent | LeafEvent, entry: number): void {
+    if (event.kind === 'session.started') this.#change(event.session).startedEntry = entry;
+    if (event.kind === 'session.ended') this.#change(event.session).endedEntry = entry;
+    if (event.kind === 'session.compared')
+      this.#verdicts.push({ session: event.session, verdict: event.verdict });
     for (const key of refsOf(event)) this.#refs.push({ key, entry });
   }
 
@@ -60,6 +65,10 @@ export class SessionFeed {
     return this.#changes.values();
   }
 
+  get verdicts(): IndexChanges['verdicts'] {
+    return this.#verdicts;
+  }
+
   get refs(): IndexChanges['refs'] {
     return this.#refs;
   }
@@ -71,6 +80,7 @@ export class SessionFeed {
     }
     this.#changes = new Map();
     this.#refs = [];
+    this.#verdicts = [];
   }
 }
 

@@ -5,10 +5,12 @@ import type { Log } from '../../audit/log.js';
 import type { VerifyReport } from '../../contract/api.js';
 import type { AuditEvent } from '../../contract/events.js';
 import type { SessionId } from '../../contract/ids.js';
+import type { WireDirection } from '../../contract/local-record.js';
 import { timeMs } from '../../recording/event-codec.js';
 import { listSessions } from '../../recording/paths.js';
 import { type RecordedEvent, type RecordingProblem, RecordingReader } from '../../recording/reader.js';
 import type { RecordingPlace } from '../../recording/segment-file.js';
+import { wireEntries } from '../../recording/wire-content.js';
 import { recordedSession } from './session-feed.js';
 
 const problemsMax = 1000;
@@ -147,7 +149,12 @@ class RecordingsCheck {
     const open = new Map<number, Hash>();
     let events = 0;
     let complete = true;
+    const wire = { up: createHash('sha256'), down: createHash('sha256') };
     for (const item of reader.items()) {
+      if (item.kind === 'content' && item.stream === 'wire') {
+        for (const { direction, hash } of wireEntries(item.bytes)) wire[direction].update(hash);
+        continue;
+      }
       if (item.kind === 'content') {
         const hash = open.get(item.seq) ?? createHash('sha256');
         hash.update(item.bytes);
@@ -163,6 +170,8 @@ class RecordingsCheck {
           'the event is not the one in the log',
         );
       }
+      if (item.event.kind === 'session.ended' && reader.problems.length === 0)
+        this.#wire(session, item.event, wire);
       if (item.event.kind !== 'statement.ended') continue;
       // After a hole nobody can say which bytes are missing: the hole itself is the problem.
       complete &&= reader.problems.length === 0;
@@ -178,6 +187,19 @@ class RecordingsCheck {
   ): boolean {
     const leaf = leafOf(event, position, salt ?? (() => Buffer.alloc(16)));
     return Buffer.compare(leaf, this.#log.entry(logIndex)) === 0;
+  }
+
+  /** The blocks that localise a difference must be those whose sum was logged. */
+  #wire(
+    session: SessionId,
+    { wire: logged }: Extract<AuditEvent, { kind: 'session.ended' }>,
+    kept: Readonly<Record<WireDirection, Hash>>,
+  ): void {
+    for (const direction of ['up', 'down'] as const) {
+      if (logged === undefined || kept[direction].digest('hex') === logged[direction].blocks) continue;
+      const message = 'the hashes of the raw stream are not those that were logged';
+      this.#problem('content-altered', `${session} ${direction}`, message);
+    }
   }
 
   #result(
