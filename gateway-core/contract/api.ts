@@ -6,6 +6,7 @@ import { Corroboration } from './corroboration.js';
 import { AgentChange, DelegationScope } from './delegation.js';
 import { EndCause, SessionBehind, StatementDecision } from './events.js';
 import { ConnectionName, SessionId, Timestamp } from './ids.js';
+import { SpoolBacklog } from './local-record.js';
 import { MaskRule } from './masks.js';
 
 /**
@@ -47,6 +48,7 @@ export const paths = {
   adminConnection: (name: string) => `/v1/admin/connections/${encodeURIComponent(name)}`,
   adminPolicies: '/v1/admin/policies',
   adminPeople: '/v1/admin/people',
+  adminDevices: '/v1/admin/devices',
   /** OAuth 2.1 authorization server of the gateway; its metadata is public (RFC 8414). */
   authorizationServer: '/.well-known/oauth-authorization-server',
   authorize: '/oauth/authorize',
@@ -121,7 +123,14 @@ export const ConnectionDetail = ConnectionSummary.extend({
   /** The masks that hold for this person here: the connection's own and those of the policies that permit it. */
   masks: z.array(MaskRule).optional(),
   /** How much of it is recorded. */
-  recording: z.object({ rows: z.string(), durability: z.enum(['strict', 'grouped']) }).optional(),
+  recording: z
+    .object({
+      rows: z.string(),
+      durability: z.enum(['strict', 'grouped']),
+      /** required: no session without a spool of the desktop that works. */
+      desktop: z.enum(['required', 'optional']).optional(),
+    })
+    .optional(),
   /** What of sessions on it the person may do: own and others'. */
   may: z.object({ viewOthers: z.boolean(), replayOthers: z.boolean(), revokeOthers: z.boolean() }).optional(),
 });
@@ -362,6 +371,19 @@ export const AdminConnection = z.object({
   masks: z.array(z.unknown()),
   recording: z.unknown(),
 });
+/** A desktop that records its side, as its uploads show it. */
+export const AdminDevice = z.object({
+  /** RFC 7638 thumbprint. */
+  device: z.string(),
+  principal: z.string(),
+  lastSeenAt: Timestamp,
+  /** What still waited there then. */
+  backlog: SpoolBacklog.optional(),
+  /** Its last upload that was refused. */
+  refused: z.object({ at: Timestamp, segment: z.number(), code: z.string(), reason: z.string() }).optional(),
+});
+export type AdminDevice = z.infer<typeof AdminDevice>;
+
 export const PutResult = z.object({
   added: z.array(z.string()),
   changed: z.array(z.string()),

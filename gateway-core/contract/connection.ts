@@ -43,6 +43,8 @@ export const Recording = z
     rows: RowsKept.default('4MB'),
     /** strict: the intent is durable before it is sent upstream. grouped: it is recorded, and durable within milliseconds. */
     durability: z.enum(['strict', 'grouped']).default('strict'),
+    /** required: no session without the desktop's own record; the native listener is closed to it. */
+    desktop: z.enum(['required', 'optional']).default('optional'),
   })
   .strict();
 export type Recording = z.infer<typeof Recording>;

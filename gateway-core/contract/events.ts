@@ -265,6 +265,8 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     kept: z.string(),
     given: z.string(),
     why: z.string(),
+    /** Which of the two bear this log's own signature. Both: this gateway, or who has its key, told two stories. */
+    signed: z.enum(['both', 'kept', 'given', 'none']),
   }),
   /** An offline bundle was made: binds its manifest, and with that every file in it, to the log. */
   z.object({

@@ -141,13 +141,19 @@ export const spoolLimits = {
   segmentBytesMax: 16 * 1024 * 1024,
 } as const;
 
+/** What waits at a desktop to be uploaded. */
+export const SpoolBacklog = z.object({ records: count, bytes: count, oldestAt: Timestamp.optional() });
+export type SpoolBacklog = z.infer<typeof SpoolBacklog>;
+
 /**
  * `POST /v1/spool/DEVICE/SEGMENT`: appends records, exactly once. `from` is the number of the first record within the
  * segment. Records that are there already are passed over when they are the same bytes.
  *
  * Answers: 200 SpoolAck, durable. 409 `conflict` with `fields.next`: `from` is beyond what is there, go on at `next`.
  * 422 `verification-failed`: a record is there already with other bytes: two spools use one name; nothing was kept.
- * 403 `denied`: the device of the path is not the one that asks. 413 `too-large`. 400 `invalid-request`: no LocalRecord.
+ * 403 `denied`: the device of the path is not the one that asks, a delegation asks, or (`fields.record`) a record is of a
+ * session that was not given to this device. 413 `too-large`: this upload, or all of the device's room. 400
+ * `invalid-request`: no LocalRecord. 429 `rate-limited` and 503 pass by themselves.
  */
 export const SpoolAppend = z
   .object({
@@ -156,7 +162,7 @@ export const SpoolAppend = z
     /** No more will come to this segment. */
     last: z.boolean().optional(),
     /** For people to see: what still waits at this desktop, this request included. */
-    backlog: z.object({ records: count, bytes: count, oldestAt: Timestamp.optional() }).optional(),
+    backlog: SpoolBacklog.optional(),
   })
   .strict();
 export type SpoolAppend = z.infer<typeof SpoolAppend>;

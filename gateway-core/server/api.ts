@@ -28,9 +28,11 @@ import { asThroughlineError, problemResponse } from './http-problems.js';
 import { feedLimits } from './live-feed.js';
 import type { LiveSession } from './live-sessions.js';
 import { createPermissions, requireAllowed } from './permissions.js';
+import { addReceiptRoutes } from './receipts.js';
 import { deletedOf, sayDeleted } from './retention.js';
 import { type RevocationRooms, revoke } from './revocations.js';
 import type { Environment, GatewayRooms } from './rooms.js';
+import { addSpoolRoutes } from './spool/routes.js';
 
 const ConnectionsBody = zod.object({ connections: zod.array(ConnectionConfig).min(1).max(1000) }).strict();
 const PoliciesBody = zod.object({ text: zod.string().max(1024 * 1024) }).strict();
@@ -116,6 +118,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
         recording: {
           rows: String(connection.recording.rows),
           durability: connection.recording.durability,
+          desktop: connection.recording.desktop,
         },
         may: {
           viewOthers: others('session:view'),
@@ -286,6 +289,8 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
   });
 
   addAgentRoutes(app, rooms, permissions);
+  addSpoolRoutes(app, rooms, permissions);
+  addReceiptRoutes(app, rooms, permissions);
   addEvidenceRoutes(app, rooms, permissions, (actor, id) => viewOf(actor, id, 'session:view'));
 
   app.get(paths.search, async (context) => {

@@ -45,6 +45,26 @@ export const GatewayConfig = z
       .optional(),
     /** How long recordings are kept: `90d`, `12w`. Without it, for good. The audit log itself is never shortened. */
     retention: z.object({ recordings: Days.optional() }).strict().optional(),
+    /** What desktops record and upload. */
+    spool: z
+      .object({
+        /** Room for one device's records. */
+        bytesPerDeviceMax: z
+          .number()
+          .int()
+          .min(16 * 1024 * 1024)
+          .max(1024 ** 4)
+          .default(512 * 1024 * 1024),
+        /** How long an ended session waits for its desktop's record before it counts as the gateway's word alone. */
+        waitMinutes: z
+          .number()
+          .int()
+          .min(1)
+          .max(60 * 24 * 90)
+          .default(24 * 60),
+      })
+      .strict()
+      .prefault({}),
     /** Put when the gateway starts and their text differs from what is in force. */
     connections: z.array(ConnectionConfig).max(1000).default([]),
     policies: z.string().optional(),

@@ -8,7 +8,7 @@ import { tlsServerEndPoint } from '../codec/postgres/certificate.js';
 import { loadFirstParser, loadParser } from '../codec/postgres/statement/index.js';
 import type { GatewayInfo } from '../contract/api.js';
 import { ThroughlineError } from '../contract/errors.js';
-import { createIdentity, type EndedDelegation, type Identity, IdentityConfig } from '../identity/index.js';
+import { createIdentity, type Identity, IdentityConfig } from '../identity/index.js';
 import { createValueMasker } from '../masking/value-masker.js';
 import { loadPolicyEngine } from '../policy/index.js';
 import { openJournal } from '../store/journal/journal.js';
@@ -27,7 +27,7 @@ import { demoAccounts } from './demo/identity-provider/accounts.js';
 import { compareKeptCheckpoint, keepCheckpoint } from './kept-checkpoint.js';
 import { type Listener, listenApi, listenPostgres } from './listeners.js';
 import { LiveFeed } from './live-feed.js';
-import { LiveSessions } from './live-sessions.js';
+import { endSessionsBelow, LiveSessions } from './live-sessions.js';
 import { PolicyRegistry } from './policies.js';
 import { type GatewayRecorder, gatewayRecorder } from './recorder.js';
 import { recordingNotice } from './recording-notice.js';
@@ -37,6 +37,7 @@ import { type Sealer, startSealer } from './sealer/index.js';
 import { SessionIds } from './session-ids.js';
 import { SessionServer } from './sessions.js';
 import { keepSignIns } from './sign-ins.js';
+import { DesktopRecords } from './spool/desktop-records.js';
 import { version } from './version.js';
 
 export interface GatewayOptions {
@@ -187,6 +188,7 @@ async function compose(
     hashKey: keys.derive('hash-masks'),
   });
   let tree: AgentTree | undefined;
+  let desktops: DesktopRecords | undefined;
   const feed = new LiveFeed(now, () => policies.current.usesTime);
   const recorder = gatewayRecorder({
     journal,
@@ -194,6 +196,7 @@ async function compose(
       if (kept) feed.hear(event);
       else feed.missed(event);
       tree?.hear(event);
+      desktops?.hear(event);
     },
     maskText: (text) => ownTexts.maskText(text).text,
     log,
@@ -201,6 +204,18 @@ async function compose(
   await endUnfinished(sealer, recorder);
   await recorder.record({ kind: 'gateway.started', version, demo: isDemo });
 
+  desktops = new DesktopRecords({
+    dataDirectory: directories.data,
+    keys: { spool: keys.derive('spool'), ids: keys.derive('session-ids') },
+    bytesPerDeviceMax: config.spool.bytesPerDeviceMax,
+    waitMs: config.spool.waitMinutes * 60_000,
+    logKey: logKey.vkey,
+    sealer,
+    state: state.database,
+    recorder,
+    now,
+  });
+  undo.push(() => desktops?.close());
   const live = new LiveSessions();
   const demo = isDemo ? new Demo(directories.data, directories.demoTarget) : undefined;
   if (demo !== undefined) undo.push(() => demo.close());
@@ -251,6 +266,7 @@ async function compose(
     live,
     recorder,
     ids: new SessionIds(keys.derive('session-ids')),
+    watch: desktops.watch,
     tls: {
       context: createSecureContext({
         cert: certificate.certificatePem,
@@ -303,7 +319,7 @@ async function compose(
       recordingKey: keys.derive('recording'),
       logDirectory: join(directories.data, 'audit'),
     },
-    desktopLines: async function* none() {},
+    desktops,
     now,
   });
   rooms = { identity, sessions, app };
@@ -311,7 +327,8 @@ async function compose(
   undo.push(keepSignIns({ identity, live, feed, recorder }));
   identity.delegations.onEnded((ended) => void endSessionsBelow(live, ended));
   const retentionMs = config.retention?.recordings;
-  if (retentionMs !== undefined) undo.push(keepRetention({ sealer, retentionMs, recorder, now }));
+  if (retentionMs !== undefined)
+    undo.push(keepRetention({ sealer, spool: desktops.spool, retentionMs, recorder, now }));
   const warmingUp = setTimeout(() => {
     loadParser().catch((error: unknown) => recorder.complain('the spare parser did not load', error));
     demo
@@ -347,28 +364,6 @@ async function compose(
     },
     closed,
   };
-}
-
-const endCauses = {
-  finished: ['orphaned', 'the agent that this worked for has finished'],
-  revoked: ['revoked', 'the delegation behind this session was revoked'],
-  expired: ['expired', 'the delegation behind this session has expired'],
-  orphaned: ['orphaned', 'the agent that this worked for has ended'],
-  'signed-out': ['revoked', 'the sign-in behind this session has ended'],
-} as const;
-
-/** What ends above ends everything below, and each delegation of the path is in the actor of a session. */
-async function endSessionsBelow(
-  live: LiveSessions,
-  { delegation, cause, reason }: EndedDelegation,
-): Promise<void> {
-  if (cause === 'parent-ended') return;
-  const [endCause, words] = endCauses[cause];
-  await live.end(
-    (session) => session.actor.delegations?.includes(delegation.id) === true,
-    endCause,
-    reason === undefined ? words : `${words}: ${reason}`,
-  );
 }
 
 /** Has `started` taken apart again by `close`, also when something else fails before it is there. */

@@ -11,10 +11,7 @@ export interface ApiBindings {
 
 /** Reads a JSON body within its bound and checks it. */
 export async function bodyOf<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
-  const type = request.headers.get('content-type') ?? '';
-  if (!/^application\/json\s*(;|$)/i.test(type)) {
-    throw new ThroughlineError('invalid-request', 'the body must be application/json');
-  }
+  requireJson(request);
   const text = await boundedText(request);
   let value: unknown;
   try {
@@ -31,19 +28,33 @@ export async function bodyOf<T>(request: Request, schema: z.ZodType<T>): Promise
   );
 }
 
-async function boundedText(request: Request): Promise<string> {
+/** The body as it came. Throws `too-large`. */
+export async function boundedBytes(request: Request, bytesMax: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   if (request.body !== null) {
     for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
       bytes += chunk.length;
-      if (bytes > limits.requestBodyBytesMax)
-        throw new ThroughlineError('too-large', 'the body is larger than 4 MiB');
+      if (bytes > bytesMax)
+        throw new ThroughlineError('too-large', `the body is larger than ${bytesMax / 1024 ** 2} MiB`);
       chunks.push(chunk);
     }
   }
+  return Buffer.concat(chunks);
+}
+
+/** Throws `invalid-request`. */
+export function requireJson(request: Request): void {
+  const type = request.headers.get('content-type') ?? '';
+  if (!/^application\/json\s*(;|$)/i.test(type)) {
+    throw new ThroughlineError('invalid-request', 'the body must be application/json');
+  }
+}
+
+async function boundedText(request: Request): Promise<string> {
+  const bytes = await boundedBytes(request, limits.requestBodyBytesMax);
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     throw new ThroughlineError('invalid-request', 'the body is not UTF-8');
   }

@@ -1,6 +1,7 @@
 import type { Actor } from '../contract/chain.js';
 import type { EndCause } from '../contract/events.js';
 import type { SessionId } from '../contract/ids.js';
+import type { EndedDelegation } from '../identity/index.js';
 import { Crowd } from '../proxy/postgres/farewell.js';
 
 /** A running session as the rest of the gateway sees it. */
@@ -51,4 +52,26 @@ export class LiveSessions {
     await Promise.all(ending.map((session) => session.end(cause, reason, crowd)));
     return ending.map((session) => session.id);
   }
+}
+
+const endCauses = {
+  finished: ['orphaned', 'the agent that this worked for has finished'],
+  revoked: ['revoked', 'the delegation behind this session was revoked'],
+  expired: ['expired', 'the delegation behind this session has expired'],
+  orphaned: ['orphaned', 'the agent that this worked for has ended'],
+  'signed-out': ['revoked', 'the sign-in behind this session has ended'],
+} as const;
+
+/** What ends above ends everything below, and each delegation of the path is in the actor of a session. */
+export async function endSessionsBelow(
+  live: LiveSessions,
+  { delegation, cause, reason }: EndedDelegation,
+): Promise<void> {
+  if (cause === 'parent-ended') return;
+  const [endCause, words] = endCauses[cause];
+  await live.end(
+    (session) => session.actor.delegations?.includes(delegation.id) === true,
+    endCause,
+    reason === undefined ? words : `${words}: ${reason}`,
+  );
 }

@@ -2,6 +2,7 @@ import type { ReplayItem, SessionDetail, SessionView } from '../contract/api.js'
 import type { RecordingProblem } from '../recording/reader.js';
 import type { GatewayRecorder } from './recorder.js';
 import type { Sealer } from './sealer/index.js';
+import type { Spool } from './spool/index.js';
 
 /** How often old recordings are looked for. */
 const everyMs = 6 * 3600 * 1000;
@@ -9,6 +10,8 @@ const firstMs = 1000;
 
 export interface RetentionOptions {
   readonly sealer: Pick<Sealer, 'removeBefore' | 'caughtUp'>;
+  /** What desktops recorded goes with what the gateway did. */
+  readonly spool: Pick<Spool, 'removeBefore'>;
   readonly retentionMs: number;
   readonly recorder: Pick<GatewayRecorder, 'record' | 'complain'>;
   readonly now: () => number;
@@ -31,13 +34,23 @@ export function keepRetention(options: RetentionOptions): () => void {
 }
 
 /** What was removed is known only afterwards. The audit log says it, so that what is missing later has its reason. */
-async function removeOld({ sealer, retentionMs, recorder, now }: RetentionOptions): Promise<void> {
+async function removeOld({ sealer, spool, retentionMs, recorder, now }: RetentionOptions): Promise<void> {
   await sealer.caughtUp();
   const beforeMs = now() - retentionMs;
-  const { segments, bytes, sessions } = await sealer.removeBefore(beforeMs);
+  const own = await sealer.removeBefore(beforeMs);
+  const theirs = await spool.removeBefore(beforeMs).catch((error: unknown) => {
+    recorder.complain('old records of desktops could not be removed', error);
+    return { segments: 0, bytes: 0 };
+  });
+  const segments = own.segments + theirs.segments;
   if (segments === 0) return;
-  const before = new Date(beforeMs).toISOString();
-  await recorder.record({ kind: 'recordings.removed', before, segments, bytes, sessions: sessions.length });
+  await recorder.record({
+    kind: 'recordings.removed',
+    before: new Date(beforeMs).toISOString(),
+    segments,
+    bytes: own.bytes + theirs.bytes,
+    sessions: own.sessions.length,
+  });
 }
 
 type Missing = Pick<RecordingProblem, 'code' | 'where'>;

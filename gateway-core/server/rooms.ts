@@ -1,8 +1,6 @@
 import type { GatewayInfo } from '../contract/api.js';
 import type { Actor } from '../contract/chain.js';
 import type { Lineage } from '../contract/delegation.js';
-import type { SessionId } from '../contract/ids.js';
-import type { DesktopLine } from '../contract/local-record.js';
 import type { Identity } from '../identity/index.js';
 import type { AgentTree } from './agent-tree.js';
 import type { Attachments } from './attachments.js';
@@ -14,6 +12,7 @@ import type { PolicyRegistry } from './policies.js';
 import type { GatewayRecorder } from './recorder.js';
 import type { RevokedNodes } from './revoked-nodes.js';
 import type { Sealer } from './sealer/index.js';
+import type { DesktopRecords } from './spool/desktop-records.js';
 
 /** What the API is made of. */
 export interface GatewayRooms {
@@ -36,8 +35,8 @@ export interface GatewayRooms {
     readonly recordingKey: Uint8Array;
     readonly logDirectory: string;
   };
-  /** What the person's desktop has recorded of a session, oldest first. */
-  readonly desktopLines: (session: SessionId) => AsyncIterable<DesktopLine>;
+  /** What desktops record and upload. */
+  readonly desktops: DesktopRecords;
   readonly now: () => number;
 }
 

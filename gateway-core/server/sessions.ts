@@ -26,6 +26,7 @@ import { createPermissions, type Permissions } from './permissions.js';
 import type { PolicyRegistry } from './policies.js';
 import type { GatewayRecorder } from './recorder.js';
 import type { SessionIds } from './session-ids.js';
+import type { RecordWatch } from './spool/watch.js';
 import { WireTap } from './wire-tap.js';
 
 /** From tickets and handles to running sessions. */
@@ -36,6 +37,8 @@ export interface SessionRooms {
   readonly live: LiveSessions;
   readonly recorder: GatewayRecorder;
   readonly ids: SessionIds;
+  /** Ends sessions whose desktop does not record them as it must. */
+  readonly watch: RecordWatch;
   readonly tls: ClientTls;
   readonly keys: { readonly maskHash: Uint8Array; readonly salt: Uint8Array; readonly mock: Uint8Array };
   /** Called before a target is dialled: starts the demo's. Gives the address, when it is only known then. */
@@ -101,6 +104,13 @@ export class SessionServer {
       device === undefined || segment === undefined
         ? undefined
         : { device, segment, salt: randomBytes(wireSaltBytes) };
+    if (desktop === undefined && connection.recording.desktop === 'required') {
+      throw new ThroughlineError(
+        'denied',
+        `sessions on ${name} are recorded by the desktop, too, and this client does not record`,
+        { action: 'connect through the desktop or throughline connect, and see there that its spool works' },
+      );
+    }
     return { connection, id: this.#rooms.ids.next(this.#rooms.now(), device), desktop };
   }
 
@@ -251,7 +261,7 @@ export class SessionServer {
     signal: AbortSignal,
     behind: Behind,
   ): Promise<void> {
-    const { live } = this.#rooms;
+    const { live, watch } = this.#rooms;
     const { id, connection, desktop } = admitted;
     try {
       const session = this.#session(start, actor, admitted, via, behind);
@@ -260,6 +270,7 @@ export class SessionServer {
     } catch (error) {
       await this.#refuse(start.stream, actor, connection.name, error, desktop && id);
     } finally {
+      watch.remove(id);
       live.remove(id);
     }
   }
@@ -271,7 +282,7 @@ export class SessionServer {
     via: 'tunnel' | 'native',
     behind: Behind,
   ): PostgresSession {
-    const { policies, live, recorder, keys, now } = this.#rooms;
+    const { policies, live, recorder, keys, watch, now } = this.#rooms;
     const parameters = sortParameters(start.message.parameters);
     if (parameters.kind === 'refused') {
       throw new ThroughlineError('denied', parameters.reason, { action: 'connect without it' });
@@ -337,6 +348,8 @@ export class SessionServer {
           statements: () => session.statements(),
           end: (cause, reason, crowd) => session.end(cause, reason, crowd),
         });
+        if (wire !== undefined && connection.recording.desktop === 'required')
+          watch.add({ id, wire, end: (cause, reason) => session.end(cause, reason) });
         // What ended between the check of who this is and now found no session to end.
         const over = this.#over(actor);
         if (over !== undefined) void session.end('revoked', over);

@@ -21,6 +21,7 @@ export const programs = [
   'server/sealer/sealer-worker',
   'server/sealer/verify-worker',
   'server/evidence/export-worker',
+  'server/spool/spool-worker',
   'agent/client/keyring-child',
 ];
 

@@ -123,6 +123,18 @@ export interface DelegationsTable {
   end_cause: string | null;
 }
 
+/** Desktops that record, as their uploads showed them: for people to see, nothing is decided by it. */
+export interface SpoolDevicesTable {
+  /** RFC 7638 thumbprint. */
+  device: string;
+  principal: string;
+  last_seen_at_ms: number;
+  /** SpoolBacklog as JSON. */
+  backlog: string | null;
+  /** {at, segment, code, reason} as JSON. */
+  refused: string | null;
+}
+
 export interface StateSchema {
   meta: MetaTable;
   connections: ConnectionsTable;
@@ -131,4 +143,5 @@ export interface StateSchema {
   tickets: TicketsTable;
   handles: HandlesTable;
   delegations: DelegationsTable;
+  spool_devices: SpoolDevicesTable;
 }

@@ -113,4 +113,13 @@ export const stateMigrations: readonly string[] = [
   create index sign_ins_by_provider_subject on sign_ins (provider, provider_subject);
   create index sign_ins_by_provider_sid on sign_ins (provider, provider_sid);
   `,
+  `
+  create table spool_devices (
+    device text primary key,
+    principal text not null,
+    last_seen_at_ms integer not null,
+    backlog text,
+    refused text
+  ) strict;
+  `,
 ];

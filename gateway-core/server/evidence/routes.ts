@@ -105,7 +105,7 @@ export function addEvidenceRoutes(
       {
         refs: (keys) => sealer.refs(keys),
         policy: (wanted) => policies.textOf(wanted),
-        desktop: rooms.desktopLines,
+        desktop: (session) => rooms.desktops.lines(session),
         exported,
       },
     );

@@ -4,6 +4,7 @@ import type { ReplayItem, SearchHit, SessionView, StatementView } from '../../co
 import { ThroughlineError } from '../../contract/errors.js';
 import type { SessionBehind } from '../../contract/events.js';
 import type { SessionId } from '../../contract/ids.js';
+import type { ReceiptResponse } from '../../contract/local-record.js';
 import type { JournalSource } from '../../contract/recorder.js';
 import { type RecordingProblem, RecordingReader } from '../../recording/reader.js';
 import { replay } from '../../recording/replay.js';
@@ -13,7 +14,16 @@ import { StatementList } from '../../recording/statements.js';
 import { SealerEngine } from './engine.js';
 import { IndexDatabase, type SessionFilter } from './index-database.js';
 import { sealerLimits } from './limits.js';
+import { receipts } from './receipts.js';
 import { search } from './search.js';
+import {
+  type ComparableSession,
+  comparable,
+  type KeptBlocks,
+  keptBlocks,
+  type RecordedResult,
+  recordedResults,
+} from './two-sides.js';
 import { endingOf, type UnfinishedSession } from './unfinished.js';
 
 export interface SealerCoreOptions {
@@ -221,6 +231,33 @@ export class SealerCore {
       if (!problem.code.endsWith('-missing')) this.#options.onProblem(problem);
     }
     return { statements: list.views(), problems: reader.problems, behind };
+  }
+
+  /** See `ComparableSession`: what the log has of it as of the last round. */
+  comparable(id: SessionId): ComparableSession {
+    const { index, log } = this.#parts();
+    return comparable(index, log, id);
+  }
+
+  keptBlocks(id: SessionId, blocksMax: number): KeptBlocks {
+    return keptBlocks(new RecordingReader(this.#options.place, id), blocksMax);
+  }
+
+  recordedResults(id: SessionId, wanted: ReadonlyMap<number, number>): Map<number, RecordedResult> {
+    return recordedResults(new RecordingReader(this.#options.place, id), wanted);
+  }
+
+  /** See `IndexDatabase.pending`. */
+  pending(endedBefore: string, after: string, limit: number): SessionId[] {
+    return this.#parts().index.pending(endedBefore, after, limit);
+  }
+
+  /** Between two rounds: checkpoint and proofs are of one tree. */
+  receipts(kept: number, sessions: readonly SessionId[]): Promise<ReceiptResponse> {
+    return this.#alone(() => {
+      const { index, log, engine } = this.#parts();
+      return receipts(index, log, engine.checkpoint(), kept, sessions);
+    });
   }
 
   /** Pull it in slices: nothing is read ahead. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ReplayItem, SearchHit, SessionView, StatementView, VerifyReport } from '../../contract/api.js';
 import { fromProblem, type Problem, ThroughlineError } from '../../contract/errors.js';
 import type { SessionId } from '../../contract/ids.js';
+import type { ReceiptResponse } from '../../contract/local-record.js';
 import type { RetentionResult } from '../../recording/retention.js';
 import { type StartedWorker, startWorker } from '../../store/worker.js';
 import type { RecordedStatements } from './core.js';
@@ -10,6 +11,7 @@ import type { SessionFilter } from './index-database.js';
 import { sealerLimits } from './limits.js';
 import type { SealerMessage, SealerMethod, SealerMethods, SealerPlaces } from './messages.js';
 import { sealerThread } from './thread.js';
+import type { ComparableSession, KeptBlocks, RecordedResult } from './two-sides.js';
 import type { UnfinishedSession } from './unfinished.js';
 import type { VerifyPlaces } from './verify-worker.js';
 
@@ -50,6 +52,16 @@ export interface Sealer {
   recordedStatements(id: SessionId): Promise<RecordedStatements>;
   /** Reads on as it is asked; end it early with `return`. Damage is an item of its own. */
   replay(id: SessionId): AsyncGenerator<ReplayItem, void, undefined>;
+  /** What the log has of a session that a desktop has recorded, too. */
+  comparable(id: SessionId): Promise<ComparableSession>;
+  /** Hashes of the raw stream's blocks, at most `blocksMax` of each direction. */
+  keptBlocks(id: SessionId, blocksMax: number): Promise<KeptBlocks>;
+  /** `wanted`: after how many rows the hash of which result is taken. */
+  recordedResults(id: SessionId, wanted: ReadonlyMap<number, number>): Promise<Map<number, RecordedResult>>;
+  /** Sessions that ended before, and wait to be compared; behind the id `after`, in their order. */
+  pending(endedBefore: string, after: string, limit: number): Promise<SessionId[]>;
+  /** Checkpoint and proofs of one tree. Rejects with `conflict` when the log is shorter than `kept`. */
+  receipts(kept: number, sessions: readonly SessionId[]): Promise<ReceiptResponse>;
   search(query: string, limit: number): Promise<SearchHit[]>;
   checkpoint(): Promise<string>;
   /** The whole log and every recording against it, in a thread of its own. */
@@ -232,6 +244,26 @@ class SealerClient implements Sealer {
 
   refs(keys: readonly string[]): Promise<number[]> {
     return this.#ask('refs', keys);
+  }
+
+  comparable(id: SessionId): Promise<ComparableSession> {
+    return this.#ask('comparable', id);
+  }
+
+  keptBlocks(id: SessionId, blocksMax: number): Promise<KeptBlocks> {
+    return this.#ask('keptBlocks', id, blocksMax);
+  }
+
+  recordedResults(id: SessionId, wanted: ReadonlyMap<number, number>): Promise<Map<number, RecordedResult>> {
+    return this.#ask('recordedResults', id, wanted);
+  }
+
+  pending(endedBefore: string, after: string, limit: number): Promise<SessionId[]> {
+    return this.#ask('pending', endedBefore, after, limit);
+  }
+
+  receipts(kept: number, sessions: readonly SessionId[]): Promise<ReceiptResponse> {
+    return this.#ask('receipts', kept, sessions);
   }
 
   search(query: string, limit: number): Promise<SearchHit[]> {

@@ -1,10 +1,12 @@
 import type { ReplayItem, SearchHit, SessionView } from '../../contract/api.js';
 import type { Problem } from '../../contract/errors.js';
 import type { SessionId } from '../../contract/ids.js';
+import type { ReceiptResponse } from '../../contract/local-record.js';
 import type { RecordingProblem } from '../../recording/reader.js';
 import type { RetentionResult } from '../../recording/retention.js';
 import type { RecordedStatements } from './core.js';
 import type { SessionFilter } from './index-database.js';
+import type { ComparableSession, KeptBlocks, RecordedResult } from './two-sides.js';
 import type { UnfinishedSession } from './unfinished.js';
 
 /** What the main thread asks of the sealer's. */
@@ -14,6 +16,11 @@ export interface SealerMethods {
   refs(keys: readonly string[]): number[];
   session(id: SessionId): SessionView | undefined;
   statements(id: SessionId): RecordedStatements;
+  comparable(id: SessionId): ComparableSession;
+  keptBlocks(id: SessionId, blocksMax: number): KeptBlocks;
+  recordedResults(id: SessionId, wanted: ReadonlyMap<number, number>): Map<number, RecordedResult>;
+  pending(endedBefore: string, after: string, limit: number): SessionId[];
+  receipts(kept: number, sessions: readonly SessionId[]): ReceiptResponse;
   search(query: string, limit: number): SearchHit[];
   checkpoint(): string;
   unfinishedSessions(): UnfinishedSession[];

@@ -59,7 +59,10 @@ describe('the clock of retention', () => {
     vi.useRealTimers();
   });
 
-  function run(removed = { segments: 0, bytes: 0, sessions: [] as ReturnType<typeof sessionId>[] }) {
+  function run(
+    removed = { segments: 0, bytes: 0, sessions: [] as ReturnType<typeof sessionId>[] },
+    desktops = { segments: 0, bytes: 0 },
+  ) {
     const clock = { nowMs: Date.parse('2026-11-21T08:00:00.000Z') };
     const asked: number[] = [];
     const recorded: AuditEventInput[] = [];
@@ -70,6 +73,7 @@ describe('the clock of retention', () => {
     });
     const stop = keepRetention({
       sealer: { caughtUp: () => Promise.resolve(), removeBefore },
+      spool: { removeBefore: () => Promise.resolve(desktops) },
       retentionMs: 90 * dayMs,
       recorder: {
         record: (event) => {
@@ -101,6 +105,12 @@ describe('the clock of retention', () => {
     clock.nowMs -= 365 * dayMs;
     await vi.advanceTimersByTimeAsync(7 * hourMs);
     expect(asked[1]).toBeLessThan(asked[0] ?? 0);
+  });
+
+  it('deletes what desktops recorded together with what the gateway did, and says so', async () => {
+    const { recorded } = run({ segments: 3, bytes: 1000, sessions: [] }, { segments: 2, bytes: 50 });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(recorded).toMatchObject([{ kind: 'recordings.removed', segments: 5, bytes: 1050 }]);
   });
 
   it('puts on record what it deleted, and nothing when there was nothing', async () => {
