@@ -36,6 +36,7 @@ export const loaders: Readonly<Record<string, Load>> = {
   'admin policies show': () => import('./commands/admin-policies-show.js'),
   'admin policies put': () => import('./commands/admin-policies-put.js'),
   'admin people': () => import('./commands/admin-people.js'),
+  'admin devices': () => import('./commands/admin-devices.js'),
   completion: () => import('./commands/completion.js'),
   __complete: () => import('./commands/complete.js'),
 };

@@ -426,6 +426,12 @@ export const specs: readonly CommandSpec[] = [
     examples: ['throughline admin people'],
   },
   {
+    name: 'admin devices',
+    summary: 'desktops that record their side, what waits there, and what was refused of them',
+    options: client,
+    examples: ['throughline admin devices'],
+  },
+  {
     name: 'completion',
     summary: 'print a completion script for your shell',
     arguments: [{ name: 'SHELL', summary: 'bash, zsh or fish', completes: ['bash', 'zsh', 'fish'] }],

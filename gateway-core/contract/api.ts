@@ -197,6 +197,15 @@ export const SessionDetail = SessionView.extend({
   deleted: z.enum(['whole', 'beginning']).optional(),
   /** The evidence behind the chain: the program at the socket and its ancestors. */
   behind: SessionBehind.optional(),
+  /** What the last comparison with the desktop's own record gave. */
+  compared: z
+    .object({
+      at: Timestamp,
+      verdict: Corroboration,
+      difference: z.string().optional(),
+      skewMs: z.number().optional(),
+    })
+    .optional(),
 });
 export type SessionDetail = z.infer<typeof SessionDetail>;
 

@@ -32,7 +32,7 @@ import { addReceiptRoutes } from './receipts.js';
 import { deletedOf, sayDeleted } from './retention.js';
 import { type RevocationRooms, revoke } from './revocations.js';
 import type { Environment, GatewayRooms } from './rooms.js';
-import { addSpoolRoutes } from './spool/routes.js';
+import { addSpoolRoutes, comparedOf } from './spool/routes.js';
 
 const ConnectionsBody = zod.object({ connections: zod.array(ConnectionConfig).min(1).max(1000) }).strict();
 const PoliciesBody = zod.object({ text: zod.string().max(1024 * 1024) }).strict();
@@ -268,6 +268,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       statements,
       ...(deleted === undefined ? {} : { deleted }),
       ...(behind === undefined ? {} : { behind }),
+      ...(await comparedOf(sealer, session.id)),
     };
     return context.json(detail);
   });

@@ -231,6 +231,7 @@ describe('help and completion', () => {
     'admin policies',
     'admin policies put',
     'admin people',
+    'admin devices',
     'completion',
   ];
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import {
   AdminConnection,
+  AdminDevice,
   AdminPerson,
   ConnectionDetail,
   HandleResponse,
@@ -93,4 +94,7 @@ export const api = {
 
   people: (gateway: Gateway) =>
     gateway.json({ method: 'GET', path: paths.adminPeople }, z.array(AdminPerson)),
+
+  devices: (gateway: Gateway) =>
+    gateway.json({ method: 'GET', path: paths.adminDevices }, z.array(AdminDevice)),
 } as const;

@@ -4,7 +4,7 @@ import { argument, type Context, type Run, withGateway } from '../context.js';
 import { bold, dim, oneLine, type Part, print, printJson, red } from '../output.js';
 import { printTable } from '../table.js';
 import { humanDuration, localTime } from '../values.js';
-import { statePart } from './sessions.js';
+import { corroborationPart, statePart } from './sessions.js';
 
 const columns = [
   { title: '#', right: true },
@@ -38,6 +38,9 @@ function printHead({ stdout }: Context, session: SessionDetail): void {
   const ended = session.endedAt === undefined ? '' : `  ended ${localTime(session.endedAt)}`;
   print(stdout, `started  ${localTime(session.startedAt)}${ended}`);
   if (session.application !== undefined) print(stdout, `tool     ${session.application}`);
+  const difference = session.compared?.difference;
+  const why = difference === undefined ? '' : `  ${oneLine(difference)}`;
+  if (session.corroboration !== undefined) print(stdout, 'desktop  ', corroborationPart(session), why);
   for (const [at, each] of (session.behind?.processes ?? []).entries()) {
     const words = each.arguments?.join(' ') ?? each.exe ?? each.name;
     print(stdout, at === 0 ? 'behind   ' : '         ', dim(`${each.pid}  ${oneLine(words).slice(0, 120)}`));

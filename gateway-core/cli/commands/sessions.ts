@@ -1,7 +1,7 @@
 import { api } from '../../agent/client/api.js';
 import type { SessionView } from '../../contract/api.js';
 import { type Run, withGateway } from '../context.js';
-import { dim, green, type Part, print, printJson } from '../output.js';
+import { dim, green, type Part, print, printJson, red } from '../output.js';
 import { printTable } from '../table.js';
 import { localTime } from '../values.js';
 
@@ -11,6 +11,7 @@ const columns = [
   { title: 'CONNECTION' },
   { title: 'CHAIN', flexible: true },
   { title: 'STATEMENTS', right: true },
+  { title: 'DESKTOP' },
   { title: 'STATE' },
 ];
 
@@ -31,6 +32,7 @@ export const run: Run = (context, input) =>
       session.connection,
       chainText(session.chain),
       String(session.statements),
+      corroborationPart(session),
       statePart(session),
     ]);
     printTable(context.stdout, columns, rows);
@@ -39,6 +41,15 @@ export const run: Run = (context, input) =>
 /** Root to leaf: `demo/contractor > claude > psql`. */
 export function chainText(chain: SessionView['chain']): string {
   return chain.map(({ name }) => name).join(' > ');
+}
+
+/** Whether the desktop's own record says the same. */
+export function corroborationPart({ corroboration }: Pick<SessionView, 'corroboration'>): Part {
+  if (corroboration === undefined) return '';
+  if (corroboration === 'corroborated') return green(corroboration);
+  return corroboration === 'different' || corroboration === 'desktop-only'
+    ? red(corroboration)
+    : dim(corroboration);
 }
 
 export function statePart({ state, endCause }: Pick<SessionView, 'state' | 'endCause'>): Part {

@@ -1,10 +1,12 @@
 import type { Hono } from 'hono';
-import { paths } from '../../contract/api.js';
+import { paths, type SessionDetail } from '../../contract/api.js';
 import { fromProblem, ThroughlineError } from '../../contract/errors.js';
+import type { SessionId } from '../../contract/ids.js';
 import type { SpoolAck } from '../../contract/local-record.js';
 import { boundedBytes, requireJson } from '../http-body.js';
 import { type Permissions, requireAllowed } from '../permissions.js';
 import type { Environment, GatewayRooms } from '../rooms.js';
+import type { Sealer } from '../sealer/index.js';
 import { receiverLimits } from './limits.js';
 import { isDevice } from './segment.js';
 
@@ -53,6 +55,25 @@ export function addSpoolRoutes(app: Hono<Environment>, rooms: GatewayRooms, perm
     requireAllowed(permissions.admin(context.get('actor'), 'admin:people'));
     return context.json(await desktops.devices.list());
   });
+}
+
+/** What a session's page says of the desktop's own record. */
+export async function comparedOf(
+  sealer: Pick<Sealer, 'comparable'>,
+  id: SessionId,
+): Promise<Pick<SessionDetail, 'compared'>> {
+  const found = await sealer.comparable(id);
+  const last = found.kind === 'unopened' ? undefined : found.compared.last;
+  if (last === undefined) return {};
+  const { at, verdict, difference, skewMs } = last;
+  return {
+    compared: {
+      at,
+      verdict,
+      ...(difference === undefined ? {} : { difference }),
+      ...(skewMs === undefined ? {} : { skewMs }),
+    },
+  };
 }
 
 /** Of its own, so that it can be handed to the spool's thread without a copy of what it is cut from. */

@@ -143,6 +143,7 @@ describe('listings', () => {
     [['admin', 'policies', 'list'], [routes[`GET ${paths.adminPolicies}`]]],
     [['admin', 'policies', 'show'], routes[`GET ${paths.adminPolicies}`]],
     [['admin', 'people'], routes[`GET ${paths.adminPeople}`]],
+    [['admin', 'devices'], routes[`GET ${paths.adminDevices}`]],
   ])('%j --json is one line with the documented shape', async (argv, expected) => {
     const ran = await cli([...argv, '--json']);
     expect(ran).toMatchObject({ status: 0, err: '' });
@@ -250,6 +251,7 @@ describe('hostile text', () => {
     ['admin', 'policies', 'list'],
     ['admin', 'policies', 'show'],
     ['admin', 'people'],
+    ['admin', 'devices'],
     ['whoami'],
   ])('of %s %s %s reaches no terminal as it came', async (...argv) => {
     fake.behaviour.routes[`GET ${paths.connections}`] = [

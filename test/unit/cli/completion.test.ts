@@ -31,7 +31,7 @@ describe('completion in bash', () => {
     [['con'], ['connections', 'connect']],
     [
       ['admin', ''],
-      ['connections', 'policies', 'people', '--help'],
+      ['connections', 'policies', 'people', 'devices', '--help'],
     ],
     [['admin', 'connections', 'a'], ['add']],
     [['sessions', 'sh'], ['show']],

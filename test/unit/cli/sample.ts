@@ -125,4 +125,13 @@ export const routes: Record<string, unknown> = {
   [`GET ${paths.adminPeople}`]: [
     { principal: 'demo/contractor', groups: [hostile], signIns: 2, lastSeenAt: at, sessionsLive: 1 },
   ],
+  [`GET ${paths.adminDevices}`]: [
+    {
+      device: hostile,
+      principal: hostile,
+      lastSeenAt: at,
+      backlog: { records: 3, bytes: 1000, oldestAt: at },
+      refused: { at, segment: 1, code: hostile, reason: hostile },
+    },
+  ],
 };
