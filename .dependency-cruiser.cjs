@@ -26,8 +26,8 @@ const walls = {
   agent: ['contract', 'codec', 'evidence'],
 };
 
-/** room -> single files of others that it may import: both seats must do the same to the byte. */
-const shared = { agent: ['recording/(wire-sum|spool-head)\\.ts'] };
+/** room -> single files of others that it may import: both seats must do the same to the byte; the port to a disk. */
+const shared = { agent: ['recording/(wire-sum|spool-head|files)\\.ts'] };
 
 const pure = ['contract', 'codec', 'policy', 'masking'];
 const io =

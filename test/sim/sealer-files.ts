@@ -1,3 +1,4 @@
+import type { SpoolFiles } from '../../gateway-core/agent/spool/files.js';
 import type { RecordingFiles } from '../../gateway-core/recording/files.js';
 
 /** The simulated process is gone: no code runs after this. */
@@ -16,12 +17,14 @@ const sectorBytes = 512;
  * A file system in memory that can stop at each single step, or be full. kill: what was written stays. power: names
  * and bytes that were not synced may be lost, sector by sector.
  */
-export class SimulatedFiles implements RecordingFiles {
+export class SimulatedFiles implements RecordingFiles, SpoolFiles {
   steps = 0;
   stopAtStep = Number.POSITIVE_INFINITY;
   bytesMax = Number.POSITIVE_INFINITY;
   #names = new Map<string, Node>();
   #durableNames = new Map<string, Node>();
+  /** Not synced yet: at a power cut each of them has happened as a whole, or not at all. */
+  #renames: { readonly from: string; readonly to: string; readonly node: Node }[] = [];
   #directories = new Set<string>();
   #open = new Map<number, Node>();
   #next = 1;
@@ -36,6 +39,7 @@ export class SimulatedFiles implements RecordingFiles {
     this.stopAtStep = Number.POSITIVE_INFINITY;
     this.#open = new Map();
     if (kind === 'kill') return;
+    this.#undoRenames(random);
     for (const [path, node] of this.#names) {
       if (!this.#durableNames.has(path) && random() < 0.5) this.#durableNames.set(path, node);
     }
@@ -46,6 +50,19 @@ export class SimulatedFiles implements RecordingFiles {
     for (const node of this.#names.values()) {
       node.bytes = afterPowerCut(node, random);
       node.durable = Buffer.from(node.bytes);
+    }
+  }
+
+  /** Latest first, so that what was renamed twice comes back to where it was. */
+  #undoRenames(random: () => number): void {
+    let undoing = false;
+    for (const { from, to, node } of this.#renames.splice(0).reverse()) {
+      undoing = undoing || random() < 0.5;
+      if (this.#names.get(to) !== node) continue;
+      if (undoing) {
+        this.#names.delete(to);
+        this.#names.set(from, node);
+      } else if (this.#durableNames.delete(from)) this.#durableNames.set(to, node);
     }
   }
 
@@ -162,6 +179,13 @@ export class SimulatedFiles implements RecordingFiles {
     const inside = (name: string): boolean => name.slice(0, name.lastIndexOf('/')) === path;
     for (const name of this.#durableNames.keys()) if (inside(name)) this.#durableNames.delete(name);
     for (const [name, node] of this.#names) if (inside(name)) this.#durableNames.set(name, node);
+    // The other half of a rename is durable with this one.
+    this.#renames = this.#renames.filter(({ from, to, node }) => {
+      if (!inside(from) && !inside(to)) return true;
+      this.#durableNames.delete(from);
+      if (this.#names.get(to) === node) this.#durableNames.set(to, node);
+      return false;
+    });
   }
 
   list(path: string): readonly string[] {
@@ -171,6 +195,23 @@ export class SimulatedFiles implements RecordingFiles {
       if (one.startsWith(`${path}/`)) names.add(one.slice(path.length + 1).split('/')[0] ?? '');
     }
     return [...names].sort();
+  }
+
+  rename(from: string, to: string): void {
+    const node = this.#node(from);
+    this.#step();
+    this.#names.delete(from);
+    this.#names.set(to, node);
+    this.#renames.push({ from, to, node });
+  }
+
+  exists(path: string): boolean {
+    if (this.#stopped) throw new Stopped();
+    return this.#names.has(path) || this.#directories.has(path);
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
   }
 
   removeFile(path: string): void {

@@ -60,6 +60,22 @@ export const GatewayState = z.object({
 });
 export type GatewayState = z.infer<typeof GatewayState>;
 
+/** What this desktop has recorded of its own side and not yet brought to the gateway. */
+export const SpoolState = z.object({
+  /** False: nothing more can be kept; `trouble` says why. */
+  working: z.boolean(),
+  trouble: z.string().optional(),
+  records: z.number().int().nonnegative(),
+  bytes: z.number().int().nonnegative(),
+  /** When the oldest record that waits was written. */
+  oldestAt: Timestamp.optional(),
+  /** Why nothing goes through right now. */
+  waiting: z.string().optional(),
+  /** What the gateway will not take, or what stands in quarantine. Nothing of it is deleted. */
+  refused: z.array(z.object({ segment: z.number().int(), reason: z.string() })),
+});
+export type SpoolState = z.infer<typeof SpoolState>;
+
 /** Everything about the app that stands outside a view. One value, so that nothing can disagree. */
 export const AppState = z.object({
   host: HostKind,
