@@ -29,7 +29,10 @@ export function BundlePage({ name }: { readonly name: string }) {
       setBusy(true);
       try {
         const wanted = given.trim() === '' ? {} : { key: given.trim() };
-        setCheck(await call('bundles.check', { name, ...wanted }));
+        const found = await call('bundles.check', { name, ...wanted });
+        setCheck(found);
+        const [only, ...others] = found.manifest?.sessions ?? [];
+        if (others.length === 0) setSession(only?.id);
         setProblem(undefined);
       } catch (cause) {
         setProblem(failureOf(cause));
@@ -138,6 +141,8 @@ function SessionRow({ session }: { readonly session: SessionView }) {
   );
 }
 
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** In words: what holds, by which key, and what a reader could take for proved and is not. */
 function Report({ check }: { readonly check: BundleCheck }) {
   const { ok, problems, proved, notProved, keyFingerprint, keyName, keyGiven, signedAt } = check;
@@ -170,7 +175,7 @@ function Report({ check }: { readonly check: BundleCheck }) {
             <List size="sm">
               {proved.map((each) => (
                 <List.Item key={each}>
-                  <VisibleText text={each} lines={false} />
+                  <VisibleText text={capital(each)} lines={false} />
                 </List.Item>
               ))}
             </List>
@@ -181,7 +186,7 @@ function Report({ check }: { readonly check: BundleCheck }) {
           <List size="sm">
             {notProved.map((each) => (
               <List.Item key={each}>
-                <VisibleText text={each} lines={false} />
+                <VisibleText text={capital(each)} lines={false} />
               </List.Item>
             ))}
           </List>
