@@ -5,6 +5,7 @@ import type { SessionView } from '../../contract/api.js';
 import type { AuditEvent } from '../../contract/events.js';
 import { bundlePaths, EventLine } from '../../contract/evidence.js';
 import type { RecordedContent } from '../../recording/content-codec.js';
+import { wireEntries } from '../../recording/wire-content.js';
 import { ContentCursor } from './content.js';
 import type { EntryIndex } from './entry-index.js';
 import type { BundleFiles } from './files.js';
@@ -126,6 +127,8 @@ export class SessionCheck {
   readonly #deleted: Deleted | undefined;
   readonly #cursor: ContentCursor;
   readonly #open = new Map<number, { readonly hash: Hash; bytes: number }>();
+  /** Over the hashes of the raw stream's blocks. */
+  readonly #wire = { up: createHash('sha256'), down: createHash('sha256') };
   readonly #sums: SessionSums = emptySums();
   constructor(checks: EventChecks, view: SessionView, deleted: Deleted | undefined) {
     this.#checks = checks;
@@ -153,6 +156,7 @@ export class SessionCheck {
       this.#problem('content', content.problem.code, bundlePaths.content(id), content.problem.message);
     }
     this.#leftOver();
+    this.#wireSums();
     for (const { code, message } of differences(this.#view, this.#sums, this.#deleted))
       this.#problem('events', code, `session ${id}`, message);
     return this.#sums;
@@ -177,7 +181,11 @@ export class SessionCheck {
     }
   }
 
-  #content({ seq, bytes }: RecordedContent): void {
+  #content({ seq, stream, bytes }: RecordedContent): void {
+    if (stream === 'wire') {
+      for (const { direction, hash } of wireEntries(Buffer.from(bytes))) this.#wire[direction].update(hash);
+      return;
+    }
     let open = this.#open.get(seq);
     if (open === undefined) {
       open = { hash: createHash('sha256'), bytes: 0 };
@@ -199,6 +207,17 @@ export class SessionCheck {
     }
     const where = `${bundlePaths.content(this.#view.id)} statement ${seq}`;
     this.#problem('content', 'content-altered', where, 'what it returned is not what was logged');
+  }
+
+  /** The blocks that say where two sides differ are those whose sum was logged. */
+  #wireSums(): void {
+    const logged = this.#sums.ended?.wire;
+    if (logged === undefined || this.#deleted !== undefined || this.#cursor.problem !== undefined) return;
+    for (const direction of ['up', 'down'] as const) {
+      if (this.#wire[direction].digest('hex') === logged[direction].blocks) continue;
+      const where = `${bundlePaths.content(this.#view.id)} ${direction}`;
+      this.#problem('content', 'content-altered', where, 'its blocks do not have the sum that was logged');
+    }
   }
 
   /** Content that no outcome followed. Only a live session has such, and one whose beginning is gone. */

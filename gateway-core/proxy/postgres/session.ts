@@ -1,4 +1,3 @@
-import type { Duplex } from 'node:stream';
 import {
   writeAuthenticationOk,
   writeBackendKeyData,
@@ -6,62 +5,22 @@ import {
   writeReadyForQuery,
 } from '../../codec/postgres/backend-writers.js';
 import { writeBareFrontend } from '../../codec/postgres/frontend.js';
-import type { MinorVersion } from '../../codec/postgres/startup.js';
 import { MessageWriter } from '../../codec/postgres/writer.js';
-import type { Actor } from '../../contract/chain.js';
-import type { Grounds } from '../../contract/decision.js';
 import { ThroughlineError } from '../../contract/errors.js';
-import type { EndCause, SessionBehind } from '../../contract/events.js';
-import type { ConnectionName, SessionId } from '../../contract/ids.js';
+import type { EndCause } from '../../contract/events.js';
 import { limits } from '../../contract/limits.js';
-import type { SessionWire } from '../../contract/local-record.js';
-import type { JournalFailure, Recorder } from '../../contract/recorder.js';
-import type { CancelKeys } from './cancel.js';
+import type { JournalFailure } from '../../contract/recorder.js';
 import { ClientSide } from './client-side.js';
 import { endStatement, type Fault, isFailure, type SessionContext } from './context.js';
 import { Crowd, fatal } from './farewell.js';
 import { faults } from './faults.js';
-import type { Judge } from './judge.js';
 import { Replies } from './replies.js';
+import type { SessionInput } from './session-input.js';
 import { Slices } from './slices.js';
 import { writeAll } from './stream-reader.js';
 import { TargetSide } from './target-side.js';
-import { cancelUpstream, connectUpstream, isOurParameter, type Target, type Upstream } from './upstream.js';
+import { cancelUpstream, connectUpstream, isOurParameter, type Upstream } from './upstream.js';
 import { UpstreamQueue } from './upstream-queue.js';
-
-export interface SessionInput {
-  readonly id: SessionId;
-  readonly client: Duplex;
-  readonly minor: MinorVersion;
-  /** Bytes that the client gets before AuthenticationOk: a version negotiation, for example. */
-  readonly greeting: Uint8Array | undefined;
-  readonly actor: Actor;
-  /** The processes behind the client's socket, masked: for the record. */
-  readonly behind: SessionBehind | undefined;
-  readonly connection: ConnectionName;
-  readonly via: 'tunnel' | 'native';
-  readonly application: string | undefined;
-  readonly settings: ReadonlyMap<string, string>;
-  readonly target: Target;
-  readonly recorder: Recorder;
-  readonly judge: Judge;
-  readonly grounds: Grounds;
-  readonly durability: 'strict' | 'grouped';
-  readonly keepBytesMax: number;
-  /** The client asked to be told which values are masked. */
-  readonly marks: boolean;
-  /** The desktop's spool that the session is recorded into, and what is hashed to be compared with it. */
-  readonly desktop:
-    | { readonly device: string; readonly segment: number; readonly wire: SessionWire }
-    | undefined;
-  readonly idleTimeoutMs: number;
-  readonly cancelKeys: CancelKeys;
-  readonly nowMs: () => number;
-  /** Called when it is live, and when it is over. */
-  readonly onLive: () => void;
-  /** A mistake of ours ended the session: for the operator's log. */
-  readonly onMistake: (error: unknown) => void;
-}
 
 /** How long a session that is being ended waits for its last bytes to reach the client. */
 const farewellTimeoutMs = 2000;

@@ -43,7 +43,8 @@ export function needsBlocks(wire: WireSums | undefined, desktop: DesktopSide): b
  * The same: the sums of both directions, and every result that was shown. Where an end was cut one side has seen more:
  * bytes that the desktop sent and the gateway never read, bytes that the gateway wrote and the desktop never got. Then
  * the shorter side must be the beginning of the longer, as far as whole blocks tell; the other way round, and everything
- * else, is a difference. A session of which nothing could be compared is not corroborated.
+ * else, is a difference. A session of which nothing could be compared is not corroborated, nor one that has no end on
+ * one of the sides.
  */
 export function compareSides(gateway: GatewaySide, desktop: DesktopSide): Verdict {
   const findings = desktop.contradictions.map((what) => different(`the desktop's record holds ${what}`));
@@ -60,7 +61,8 @@ export function compareSides(gateway: GatewaySide, desktop: DesktopSide): Verdic
   const open = desktop.closed === undefined ? 'the desktop has no record of its end' : undefined;
   const notes = [open, words('same'), words('unknown'), lost].filter((text) => text !== undefined);
   const difference = notes.length === 0 ? undefined : cut(notes.join('; '));
-  const compared = findings.some(({ kind }) => kind === 'same') && desktop.closed !== undefined;
+  const ended = desktop.closed !== undefined && gateway.wire !== undefined;
+  const compared = ended && findings.some(({ kind }) => kind === 'same');
   return { verdict: compared ? 'corroborated' : 'gateway-only', difference };
 }
 

@@ -17,6 +17,7 @@ import { buildBundle } from '../../../gateway-core/evidence/build/bundle.js';
 import { refKeys } from '../../../gateway-core/evidence/build/input.js';
 import { cutTemplate } from '../../../gateway-core/evidence/viewer-file.js';
 import type { RecordingPlace } from '../../../gateway-core/recording/segment-file.js';
+import { wireEntry } from '../../../gateway-core/recording/wire-content.js';
 import { SealerEngine } from '../../../gateway-core/server/sealer/engine.js';
 import { IndexDatabase } from '../../../gateway-core/server/sealer/index-database.js';
 import { SimulatedFiles } from '../../sim/sealer-files.js';
@@ -226,6 +227,13 @@ export class BundleWorld {
     if (live) return session;
     this.#decided(session, 7, 'select pg_sleep(60)', 'interrupted');
     this.#ended(session, 7, 'interrupted');
+    for (const [number, one] of (desktop ? blockHashes : []).entries())
+      this.journal.content(
+        session,
+        0,
+        'wire',
+        wireEntry(number === 0 ? 'up' : 'down', Buffer.from(one, 'hex')),
+      );
     this.journal.event({
       kind: 'session.ended',
       session,
