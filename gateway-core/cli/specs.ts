@@ -130,7 +130,9 @@ export const specs: readonly CommandSpec[] = [
   {
     name: 'connect',
     summary: 'open a tunnel and keep it open until Ctrl-C',
-    details: 'The port lets only your own processes in, without a password.',
+    details:
+      'The port lets only your own processes in, without a password. Where the platform cannot tell whose a socket is, ' +
+      'the tunnel has a password of its own, and its sessions say `unattributed`.',
     arguments: [connectionName],
     options: [
       { flags: '--port N', summary: 'local port (default: the same as last time, else any)' },

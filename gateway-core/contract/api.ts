@@ -206,6 +206,8 @@ export const SessionDetail = SessionView.extend({
       skewMs: z.number().optional(),
     })
     .optional(),
+  /** Whether the person's machine could tell which program is behind it; absent: it was not asked. */
+  lineage: z.enum(['attributed', 'unattributed']).optional(),
 });
 export type SessionDetail = z.infer<typeof SessionDetail>;
 

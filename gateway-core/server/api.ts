@@ -259,7 +259,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
     await sealer.caughtUp();
     const session = await viewOf(actor, context.req.param('id') ?? '', 'session:view');
     await noteRead(actor, 'show', session);
-    const { statements, problems, behind } = await sealer.recordedStatements(session.id);
+    const { statements, problems, behind, lineage } = await sealer.recordedStatements(session.id);
     const deleted = deletedOf(session, problems, keptSinceMs());
     if (deleted === undefined && problems.some(({ code }) => code.endsWith('-missing')))
       recorder.complain(`the recording of ${session.id} is not there, or not all of it: run log verify`);
@@ -269,6 +269,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       ...(deleted === undefined ? {} : { deleted }),
       ...(behind === undefined ? {} : { behind }),
       ...(await comparedOf(sealer, session.id)),
+      ...(lineage === undefined ? {} : { lineage }),
     };
     return context.json(detail);
   });

@@ -62,6 +62,11 @@ export function createPermissions(rooms: {
           action: `ask a member of ${decision.approvers.join(' or ')}`,
         });
       }
+      // What is closed only because nobody knows the program is no secret: the same person sees it in the list.
+      if (connection !== undefined && decision !== undefined && actor.lineage === 'unattributed') {
+        const known = on({ ...actor, lineage: 'attributed' }, connection).connect(now());
+        if (known.kind === 'allow') requireAllowed(decision);
+      }
       throw new ThroughlineError('denied', `there is no connection "${name.slice(0, 63)}" that you may use`, {
         action: 'list what you may use: throughline connections; for more, ask an admin',
       });

@@ -29,6 +29,7 @@ const skewMsMin = 5000;
 export function StatusBar({ app }: { readonly app: AppState }) {
   const { gateway, agent } = app;
   const tunnels = useTunnels();
+  const unattributed = tunnels.some(({ password }) => password !== undefined);
   const agents = useAgentCount();
   const running = useExports().filter((each) => each.state === 'running').length;
   const me = signedIn(app);
@@ -63,10 +64,18 @@ export function StatusBar({ app }: { readonly app: AppState }) {
       <button
         type="button"
         className={style['statusPart']}
+        {...(unattributed
+          ? {
+              'data-tone': 'wait',
+              title:
+                'Nobody here can tell which program is behind a socket: sessions through tunnels are unattributed',
+            }
+          : {})}
         onClick={() => workbench().openTab('tunnels', {})}
       >
         <IconArrowsLeftRight size={14} aria-hidden />
         {tunnels.length === 1 ? '1 tunnel' : `${tunnels.length} tunnels`}
+        {unattributed && ', unattributed'}
       </button>
       <button
         type="button"

@@ -37,7 +37,8 @@ export function CopyButton({ text, label }: { readonly text: string; readonly la
 export function CopyLine({ text, label }: { readonly text: string; readonly label: string }) {
   return (
     <div className="tl-copy-line">
-      <code>{text}</code>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: long lines scroll, by keys too */}
+      <code tabIndex={0}>{text}</code>
       <CopyButton text={text} label={label} />
     </div>
   );

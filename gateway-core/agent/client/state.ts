@@ -42,6 +42,8 @@ export const Settings = z.object({
     .array(z.object({ name: z.string().min(1).max(64), match: z.array(z.string().min(1).max(128)).max(32) }))
     .max(256)
     .default([]),
+  /** `never`: tunnels look up nobody, as where the platform cannot. Each has a password then, and says `unattributed`. */
+  lookUp: z.literal('never').optional(),
   /** Recording notices that were read on this device, each by a digest of who read what where. */
   noticesRead: z.array(z.string().max(64)).default([]),
   /** Gateways that `throughline up` runs on this machine: paths, never contents. */

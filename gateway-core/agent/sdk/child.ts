@@ -15,8 +15,10 @@ import { type HeldDelegation, holder, mintDelegation } from '../client/delegated
 import type { DeviceKey } from '../client/dpop.js';
 import type { Gateway } from '../client/gateway.js';
 import { delegationVariables } from '../client/inherited.js';
+import type { Looking } from '../tunnel/behind.js';
 import { programVariables } from '../tunnel/lines.js';
-import { openTunnel, type Tunnel, type TunnelEvent, type TunnelOptions } from '../tunnel/tunnel.js';
+import { passfileText } from '../tunnel/passfile.js';
+import { openTunnel, type Tunnel, type TunnelEvent } from '../tunnel/tunnel.js';
 
 /** How long the last bytes of programs may take after the child has ended. */
 const drainMs = 1000;
@@ -28,14 +30,13 @@ const againMs = 500;
 /** How far this machine's clock may be ahead of the gateway's, whose word counts while it can be heard. */
 const clockSkewMs = 30_000;
 
-export interface ChildOptions {
+/** `attribute`, `lookUp`: as socketLooking gives them. */
+export interface ChildOptions extends Looking {
   /** Who mints: a person's sign-in, or a delegation. */
   readonly parent: Gateway;
   readonly request: Omit<DelegationRequest, 'key'>;
   /** Of the process that the request names as evidence, where it is not this one. */
   readonly lineage?: Lineage;
-  /** As socketAttribution gives it. */
-  readonly attribute?: TunnelOptions['attribute'];
   readonly report?: (event: TunnelEvent) => void;
   /** Of mode 0700: connections are reached by sockets in here instead of ports, and nothing nests. */
   readonly isolated?: string;
@@ -46,7 +47,7 @@ export interface ChildOptions {
 /** A place where a tool reaches one connection as the child. */
 export interface ChildPlace {
   readonly detail: ConnectionDetail;
-  readonly tunnel: Pick<Tunnel, 'host' | 'port'>;
+  readonly tunnel: Pick<Tunnel, 'host' | 'port' | 'password'>;
   readonly user: string;
   readonly database: string | undefined;
 }
@@ -111,10 +112,11 @@ class RunningChild implements Child {
     const places = await this.places();
     this.#directory ??= this.#options.isolated ?? mkdtempSync(join(tmpdir(), 'throughline-run-'));
     const services = join(this.#directory, 'pg_service.conf');
-    writeFileSync(services, places.map(serviceOf).join('\n'), { mode: 0o600 });
+    const passfile = this.#passfile(places, this.#directory);
+    writeFileSync(services, places.map((place) => serviceOf(place, passfile)).join('\n'), { mode: 0o600 });
     const { id, handle, chain } = this.answer;
     return {
-      ...(places[0] === undefined ? {} : programVariables({ ...places[0], ...places[0].tunnel })),
+      ...(places[0] === undefined ? {} : programVariables({ ...places[0], ...places[0].tunnel, passfile })),
       PGSERVICEFILE: services,
       [delegationVariables.id]: id,
       ...(handle === undefined || this.#options.isolated !== undefined
@@ -123,6 +125,17 @@ class RunningChild implements Child {
       [delegationVariables.gateway]: this.gateway.url,
       THROUGHLINE_AGENT: chain.at(-1)?.name ?? '',
     };
+  }
+
+  /** Where tunnels have passwords: the file that holds them. */
+  #passfile(places: readonly ChildPlace[], directory: string): string | undefined {
+    const guarded = places.flatMap(({ tunnel: { host, port, password } }) =>
+      password === undefined ? [] : [{ host, port, password }],
+    );
+    if (guarded.length === 0) return undefined;
+    const path = join(directory, 'pgpass');
+    writeFileSync(path, passfileText(guarded), { mode: 0o600 });
+    return path;
   }
 
   async end(): Promise<void> {
@@ -141,7 +154,7 @@ class RunningChild implements Child {
     const reachable = (await api.connections(this.gateway)).filter(({ access }) => access === 'allowed');
     const places: ChildPlace[] = [];
     for (const detail of reachable.slice(0, tunnelsMax)) {
-      const { attribute, report, isolated } = this.#options;
+      const { attribute, lookUp, report, isolated } = this.#options;
       const directory = isolated === undefined ? undefined : join(isolated, detail.name);
       if (directory !== undefined) mkdirSync(directory, { mode: 0o700 });
       const tunnel = await openTunnel({
@@ -149,6 +162,7 @@ class RunningChild implements Child {
         connection: detail.name,
         ...(directory === undefined ? {} : { directory }),
         ...(attribute === undefined ? {} : { attribute }),
+        ...(lookUp === undefined ? {} : { lookUp }),
         ...(report === undefined ? {} : { report }),
       });
       this.#tunnels.push(tunnel);
@@ -205,8 +219,9 @@ const isOver = (error: unknown): boolean =>
   error instanceof ThroughlineError && error.code === 'not-signed-in';
 
 /** PostgreSQL manual, 34.17. */
-function serviceOf({ detail, tunnel, user, database }: ChildPlace): string {
+function serviceOf({ detail, tunnel, user, database }: ChildPlace, passfile: string | undefined): string {
   const lines = [`[${detail.name}]`, `host=${tunnel.host}`, `port=${tunnel.port}`, `user=${user}`];
   if (database !== undefined) lines.push(`dbname=${database}`);
+  if (passfile !== undefined) lines.push(`passfile=${passfile}`);
   return `${[...lines, 'sslmode=disable', 'gssencmode=disable'].join('\n')}\n`;
 }

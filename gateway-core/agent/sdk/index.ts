@@ -16,7 +16,7 @@ import { openState } from '../client/state.js';
 import { notSignedIn } from '../client/tickets.js';
 import { recognise, self } from '../lineage/index.js';
 import { lineageOf } from '../lineage/report.js';
-import { requestLineage, socketAttribution } from '../tunnel/behind.js';
+import { requestLineage, socketLooking } from '../tunnel/behind.js';
 import { type Child, startChild } from './child.js';
 import { mintOffline, type OfflineChild, type OfflineRequest, openOffline } from './offline.js';
 
@@ -69,7 +69,7 @@ export async function openParent(options: ParentOptions = {}): Promise<Parent> {
       return startChild({
         parent: gateway,
         request: { ...request, ...(evidence === undefined ? {} : { evidence }) },
-        attribute: await socketAttribution(state),
+        ...(await socketLooking(state)),
         ...(lineage === undefined ? {} : { lineage }),
         ...(onOver === undefined ? {} : { onOver }),
       });

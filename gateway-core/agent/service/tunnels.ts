@@ -5,8 +5,9 @@ import { ThroughlineError } from '../../contract/errors.js';
 import { api } from '../client/api.js';
 import type { Gateway } from '../client/gateway.js';
 import type { ClientState } from '../client/state.js';
-import { socketAttribution } from '../tunnel/behind.js';
+import { socketLooking } from '../tunnel/behind.js';
 import { tunnelLines } from '../tunnel/lines.js';
+import { type Passfile, passfileOf } from '../tunnel/passfile.js';
 import { openTunnel, type Tunnel, type TunnelEvent } from '../tunnel/tunnel.js';
 import type { Emit } from './emit.js';
 import { toBridgeError } from './failure.js';
@@ -14,6 +15,7 @@ import { toBridgeError } from './failure.js';
 interface Held {
   view: TunnelView;
   tunnel: Tunnel | undefined;
+  passfile: Passfile | undefined;
   /** Refusals as they were told the last time. */
   refusedTold: number;
 }
@@ -51,7 +53,12 @@ export class Tunnels {
       if (port === undefined || port === held.view.port) return held.view;
       await this.close(connection);
     }
-    const entry: Held = { view: emptyView(connection), tunnel: undefined, refusedTold: 0 };
+    const entry: Held = {
+      view: emptyView(connection),
+      tunnel: undefined,
+      passfile: undefined,
+      refusedTold: 0,
+    };
     this.#held.set(connection, entry);
     this.#tell();
     try {
@@ -59,13 +66,17 @@ export class Tunnels {
       const detail = await detailOf(gateway, connection);
       entry.tunnel = await this.#listen(gateway.url, connection, port, entry);
       if (this.#held.get(connection) !== entry) await this.#abandon(entry.tunnel);
+      const { host, port: listening, password } = entry.tunnel;
       const place = {
-        host: entry.tunnel.host,
-        port: entry.tunnel.port,
+        host,
+        port: listening,
         user: detail.user ?? 'throughline',
         database: detail.database ?? connection,
       };
-      entry.view = { ...entry.view, ...place, state: 'open', lines: tunnelLines(place) };
+      entry.passfile = passfileOf(entry.tunnel);
+      const lines = tunnelLines({ ...place, passfile: entry.passfile?.path });
+      const secret = password === undefined ? {} : { password };
+      entry.view = { ...entry.view, ...place, ...secret, state: 'open', lines };
       this.#tell();
       return entry.view;
     } catch (error) {
@@ -78,6 +89,7 @@ export class Tunnels {
   async close(connection: string): Promise<void> {
     const held = this.#held.get(connection);
     this.#held.delete(connection);
+    held?.passfile?.remove();
     await held?.tunnel?.close();
     this.#tell();
   }
@@ -115,7 +127,7 @@ export class Tunnels {
       },
       connection,
       report: (event: TunnelEvent) => this.#report(entry, event),
-      attribute: await socketAttribution(this.#options.state),
+      ...(await socketLooking(this.#options.state)),
     };
     const { state } = this.#options;
     const key = `${url} ${connection}`;
@@ -172,6 +184,7 @@ export class Tunnels {
 const reasons: Readonly<Record<Extract<TunnelEvent, { kind: 'refused' }>['reason'], string>> = {
   'other-user': 'A process of another user of this machine tried to use it.',
   'changed-hands': 'It changed hands while it was looked at, so it was not let in.',
+  'wrong-password': 'It gave another password than this tunnel’s.',
   'unknown-user': 'Whose process it was could not be established, so it was not let in.',
   'too-many': 'Too many sockets are open on it.',
 };

@@ -11,16 +11,29 @@ export async function requestLineage(state: ClientState, name?: string): Promise
   return () => ownLineage((process) => recognise(process, agents), name);
 }
 
-/** Looks up the program behind each socket of a tunnel, with the agent programs that this person has added. */
-export async function socketAttribution(
-  state: ClientState,
-): Promise<NonNullable<TunnelOptions['attribute']>> {
-  const { agents } = await state.settings();
-  return async (socket: Socket) => {
-    const found = await attribute(socket);
-    return {
-      lineage: reportOf(found, (process) => recognise(process, agents)),
-      stillHolds: () => found.kind === 'unattributed' || found.stillHolds(),
-    };
+/** What a tunnel asks about each of its sockets. */
+export type Looking = Pick<TunnelOptions, 'attribute' | 'lookUp'>;
+
+/**
+ * Looks up the program behind each socket of a tunnel, with the agent programs that this person has added. With
+ * `"lookUp": "never"` in the settings nobody is looked up, as on a platform that cannot: every session is then reported
+ * as unattributed, and policy sees it.
+ */
+export async function socketLooking(state: ClientState): Promise<Looking> {
+  const { agents, lookUp } = await state.settings();
+  if (lookUp === 'never') return { lookUp, attribute: () => Promise.resolve(switchedOff) };
+  return {
+    attribute: async (socket: Socket) => {
+      const found = await attribute(socket);
+      return {
+        lineage: reportOf(found, (process) => recognise(process, agents)),
+        stillHolds: () => found.kind === 'unattributed' || found.stillHolds(),
+      };
+    },
   };
 }
+
+const switchedOff = {
+  lineage: { kind: 'unattributed', reason: 'switched-off' },
+  stillHolds: () => true,
+} as const;

@@ -22,15 +22,24 @@ export interface TunnelAddress {
   readonly port: number;
   readonly user: string;
   readonly database?: string | undefined;
+  /** Where the tunnel has a password: the file that holds it. */
+  readonly passfile?: string | undefined;
 }
 
 /** PostgreSQL manual, 34.15. The loopback hop has no TLS; the rest of the way has. */
-export function libpqVariables({ host, port, user, database }: TunnelAddress): Record<string, string> {
+export function libpqVariables({
+  host,
+  port,
+  user,
+  database,
+  passfile,
+}: TunnelAddress): Record<string, string> {
   return {
     PGHOST: host,
     PGPORT: String(port),
     PGUSER: user,
     ...(database === undefined ? {} : { PGDATABASE: database }),
+    ...(passfile === undefined ? {} : { PGPASSFILE: passfile }),
     PGSSLMODE: 'disable',
   };
 }
@@ -40,18 +49,20 @@ export function programVariables(address: TunnelAddress): Record<string, string>
   return { ...libpqVariables(address), PGGSSENCMODE: 'disable' };
 }
 
-/** What a person pastes into other tools to go through a tunnel. No password stands in any of them: none is needed. */
+/** What a person pastes into other tools to go through a tunnel. No password stands in any of them. */
 export function tunnelLines(place: TunnelAddress & { readonly database: string }): {
   psql: string;
   uri: string;
   jdbc: string;
   environment: string;
 } {
-  const { host, port, user, database } = place;
+  const { host, port, user, database, passfile } = place;
   const [name, base] = [encodeURIComponent(user), encodeURIComponent(database)];
   return {
-    psql: psqlCommand({ host, port, user, dbname: database }),
-    uri: `postgresql://${name}@${host}:${port}/${base}?sslmode=disable`,
+    psql: psqlCommand({ host, port, user, dbname: database, passfile }),
+    uri: `postgresql://${name}@${host}:${port}/${base}?sslmode=disable${
+      passfile === undefined ? '' : `&passfile=${encodeURIComponent(passfile)}`
+    }`,
     jdbc: `jdbc:postgresql://${host}:${port}/${base}?user=${name}&sslmode=disable`,
     environment: Object.entries(libpqVariables(place))
       .map(([key, value]) => `export ${key}=${shellWord(value)}`)

@@ -6,8 +6,9 @@ import type { Duplex } from 'node:stream';
 import type { Lineage } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { limits } from '../../contract/limits.js';
+import { type Admitted, PasswordDoor } from './password.js';
 import { lookUpPeer, type PeerLookUp } from './peer.js';
-import { refusePostgres } from './refusals.js';
+import { errorResponse, refusePostgres } from './refusals.js';
 
 /** Bounds of one tunnel. */
 export const tunnelLimits = {
@@ -22,7 +23,10 @@ export const tunnelLimits = {
 /** What went on that a person may want to see. Nothing of a session's content. */
 export type TunnelEvent =
   | { readonly kind: 'refused'; readonly reason: 'other-user'; readonly uid: number }
-  | { readonly kind: 'refused'; readonly reason: 'unknown-user' | 'too-many' | 'changed-hands' }
+  | {
+      readonly kind: 'refused';
+      readonly reason: 'unknown-user' | 'too-many' | 'changed-hands' | 'wrong-password';
+    }
   | { readonly kind: 'failed'; readonly error: ThroughlineError };
 
 export interface TunnelOptions {
@@ -38,8 +42,11 @@ export interface TunnelOptions {
    */
   readonly directory?: string;
   readonly report?: (event: TunnelEvent) => void;
-  /** For tests and for platforms that bring their own. */
-  readonly lookUp?: PeerLookUp;
+  /**
+   * How to tell whose a socket is; by default as this platform does. `never`, and where the platform does not: a
+   * password of the tunnel's own protects its port.
+   */
+  readonly lookUp?: PeerLookUp | 'never';
   /** Which program is at the other end; asked before a byte of it is read. Absent: nobody is asked. */
   readonly attribute?: (socket: Socket) => Promise<{
     readonly lineage: Lineage;
@@ -52,6 +59,8 @@ export interface Tunnel {
   /** Or the directory, as libpq takes one for a host. */
   readonly host: string;
   readonly port: number;
+  /** To be given to whoever may use it, where nobody can tell whose a socket is; it is over with the tunnel. */
+  readonly password: string | undefined;
   /** Sockets that are open now. */
   sockets(): number;
   /** Accepts nothing more; gives open sockets `drainMs` to end by themselves, then cuts them. */
@@ -60,12 +69,14 @@ export interface Tunnel {
 
 /**
  * Listens on loopback; each accepted socket becomes one session on `connection`.
- * INVARIANT: no byte of a socket is read before its other end is known to belong to the user who runs the tunnel.
- * @throws ThroughlineError invalid-config (no look-up on this platform), conflict (port taken)
+ * INVARIANT: no byte of a socket is read before its other end is known to belong to the user who runs the tunnel; where
+ * that cannot be known, none is forwarded before it has proved that it knows the tunnel's password.
+ * @throws ThroughlineError conflict (port taken)
  */
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const { directory } = options;
   const lookUp = directory === undefined ? (options.lookUp ?? platformLookUp()) : ownUser;
+  const guard: Guard = lookUp === 'never' ? await PasswordDoor.open() : lookUp;
   const host = directory ?? options.host ?? '127.0.0.1';
   const sockets = new Set<Socket>();
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -73,7 +84,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     socket.once('close', () => sockets.delete(socket));
     // An error always comes with `close`, which is where everything is cleaned up.
     socket.on('error', () => undefined);
-    void serve(options, lookUp, socket, sockets.size);
+    void serve(options, guard, socket, sockets.size);
   });
   // EMFILE and the like: the socket is lost, the tunnel goes on.
   const port =
@@ -84,18 +95,17 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   return {
     host,
     port,
+    password: guard instanceof PasswordDoor ? guard.password : undefined,
     sockets: () => sockets.size,
     close: (drainMs = 0) => close(server, sockets, drainMs),
   };
 }
 
-function platformLookUp(): PeerLookUp {
-  if (process.platform === 'linux' && process.geteuid !== undefined) return lookUpPeer;
-  throw new ThroughlineError(
-    'invalid-config',
-    'this platform does not tell which user a local socket belongs to, so any user of this machine could use the tunnel',
-    { action: 'use a handle instead: throughline handle NAME (a per-tunnel password does not exist yet)' },
-  );
+/** Who decides whether a socket is let in. */
+type Guard = PeerLookUp | PasswordDoor;
+
+function platformLookUp(): PeerLookUp | 'never' {
+  return process.platform === 'linux' && process.geteuid !== undefined ? lookUpPeer : 'never';
 }
 
 async function listen(server: Server, host: string, port: number): Promise<number> {
@@ -137,21 +147,26 @@ function reset(socket: Socket): void {
   else socket.resetAndDestroy();
 }
 
-async function serve(
-  options: TunnelOptions,
-  lookUp: PeerLookUp,
-  socket: Socket,
-  open: number,
-): Promise<void> {
+async function serve(options: TunnelOptions, guard: Guard, socket: Socket, open: number): Promise<void> {
   try {
-    const refusal = open > tunnelLimits.socketsMax ? tooMany : await refusalOf(lookUp, socket);
+    const door = guard instanceof PasswordDoor ? guard : undefined;
+    const refusal =
+      open > tunnelLimits.socketsMax
+        ? tooMany
+        : guard instanceof PasswordDoor
+          ? undefined
+          : await refusalOf(guard, socket);
     if (refusal !== undefined) {
       reset(socket);
       options.report?.(refusal);
       return;
     }
+    const admission = await door?.admit(socket);
+    if (admission === 'wrong-password') options.report?.({ kind: 'refused', reason: admission });
+    if (admission === 'left') socket.destroy();
+    if (admission === 'wrong-password' || admission === 'left') return;
     const behind = await options.attribute?.(socket);
-    const stream = await openOrRefuse(options, socket, behind?.lineage);
+    const stream = await openOrRefuse(options, socket, behind?.lineage, admission);
     if (stream === undefined) return;
     // Whoever got the socket meanwhile is not whom the gateway was told of.
     if (behind !== undefined && !behind.stillHolds()) {
@@ -159,6 +174,10 @@ async function serve(
       reset(socket);
       options.report?.({ kind: 'refused', reason: 'changed-hands' });
       return;
+    }
+    if (admission !== undefined) {
+      if (admission.kind === 'session') door?.watch(stream);
+      stream.write(admission.bytes);
     }
     join(socket, stream);
   } catch (cause) {
@@ -181,13 +200,17 @@ async function openOrRefuse(
   options: TunnelOptions,
   socket: Socket,
   lineage: Lineage | undefined,
+  admission: Admitted | undefined,
 ): Promise<Duplex | undefined> {
   try {
     return await options.gateway.openStream(options.connection, lineage);
   } catch (error) {
     if (!(error instanceof ThroughlineError)) throw error;
     options.report?.({ kind: 'failed', error });
-    await refusePostgres(socket, error);
+    // It has said already what it wants, and waits for the answer; to a cancel there is none.
+    if (admission === undefined) await refusePostgres(socket, error);
+    else if (admission.kind === 'session') socket.end(errorResponse(error), () => socket.destroySoon());
+    else socket.destroy();
     return undefined;
   }
 }

@@ -108,10 +108,11 @@ function teller(context: Context, end: (reason: ThroughlineError) => void) {
 
 function sayTunnel(
   context: Context,
-  { connection, state, host, port, user, database, lines, error }: TunnelView,
+  { connection, state, host, port, user, database, password, lines, error }: TunnelView,
 ): void {
   if (context.json) {
-    const place = state === 'open' ? { host, port, user, database, command: lines.psql } : {};
+    const secret = password === undefined ? {} : { password };
+    const place = state === 'open' ? { host, port, user, database, ...secret, command: lines.psql } : {};
     const failure = error === undefined ? {} : { error: { code: error.code, message: error.message } };
     return printJson(context.stdout, { at: now(), tunnel: { connection, state, ...place, ...failure } });
   }

@@ -1,7 +1,8 @@
 import type { Gateway } from '../../agent/client/gateway.js';
 import type { ClientState } from '../../agent/client/state.js';
-import { socketAttribution } from '../../agent/tunnel/behind.js';
+import { socketLooking } from '../../agent/tunnel/behind.js';
 import { psqlCommand } from '../../agent/tunnel/lines.js';
+import { type Passfile, passfileOf } from '../../agent/tunnel/passfile.js';
 import { openTunnel, type Tunnel, type TunnelEvent } from '../../agent/tunnel/tunnel.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { type Usable, usableConnection } from '../connection.js';
@@ -16,9 +17,14 @@ export const run: Run = (context, input) => {
   return withGateway(context, input, async (gateway, state) => {
     const usable = await usableConnection(gateway, argument(input));
     const tunnel = await open(context, gateway, state, usable, wanted);
-    announce(context, usable, tunnel);
-    await interrupted();
-    await tunnel.close();
+    const passfile = passfileOf(tunnel);
+    try {
+      announce(context, usable, tunnel, passfile);
+      await interrupted();
+    } finally {
+      passfile?.remove();
+      await tunnel.close();
+    }
   });
 };
 
@@ -35,7 +41,7 @@ async function open(
     gateway,
     connection,
     report: reporter(context),
-    attribute: await socketAttribution(state),
+    ...(await socketLooking(state)),
   };
   if (wanted !== undefined) return openTunnel({ ...options, port: wanted });
   const key = `${gateway.url} ${connection}`;
@@ -53,12 +59,27 @@ async function open(
   return tunnel;
 }
 
-function announce(context: Context, usable: Usable, { host, port }: Tunnel): void {
+function announce(
+  context: Context,
+  usable: Usable,
+  { host, port, password }: Tunnel,
+  passfile: Passfile | undefined,
+): void {
   const { detail, user, database } = usable;
-  const command = psqlCommand({ host, port, user, dbname: database });
+  const command = psqlCommand({ host, port, user, dbname: database, passfile: passfile?.path });
   const { name: connection, protocol } = detail;
   if (context.json) {
-    return printJson(context.stdout, { connection, protocol, host, port, user, database, command });
+    const secret = passfile === undefined ? {} : { password, passfile: passfile.path };
+    return printJson(context.stdout, {
+      connection,
+      protocol,
+      host,
+      port,
+      user,
+      database,
+      command,
+      ...secret,
+    });
   }
   const { stdout } = context;
   const at = database === undefined ? '' : `, database ${database}`;
@@ -66,7 +87,14 @@ function announce(context: Context, usable: Usable, { host, port }: Tunnel): voi
   print(stdout);
   print(stdout, `  ${command}`);
   print(stdout);
-  print(stdout, 'No password is needed; only your own processes are let in. Ctrl-C ends it.');
+  if (password === undefined)
+    return print(stdout, 'No password is needed; only your own processes are let in. Ctrl-C ends it.');
+  print(stdout, 'Password of this tunnel, for tools that read no passfile: ', bold(password));
+  print(
+    stdout,
+    'Nobody here can tell whose a socket is, so whoever has it is let in, and sessions say `unattributed`.',
+  );
+  print(stdout, 'It is over with the tunnel. Ctrl-C ends it.');
 }
 
 function interrupted(): Promise<void> {
@@ -98,6 +126,8 @@ function eventError(event: TunnelEvent): ThroughlineError {
       );
     case 'unknown-user':
       return new ThroughlineError('denied', 'refused a connection whose user could not be established');
+    case 'wrong-password':
+      return new ThroughlineError('denied', 'refused a connection with another password than this tunnel’s');
     case 'changed-hands':
       return new ThroughlineError('denied', 'refused a connection that changed hands while it was looked at');
     case 'too-many':

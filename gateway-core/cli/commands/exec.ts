@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { socketAttribution } from '../../agent/tunnel/behind.js';
+import { socketLooking } from '../../agent/tunnel/behind.js';
 import { programVariables } from '../../agent/tunnel/lines.js';
+import { passfileOf } from '../../agent/tunnel/passfile.js';
 import { openTunnel, type Tunnel } from '../../agent/tunnel/tunnel.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { type Usable, usableConnection } from '../connection.js';
@@ -17,12 +18,15 @@ export const run: Run = (context, input) =>
     if (name === undefined || program === undefined)
       throw new Error('commander lets no required argument be missing');
     const usable = await usableConnection(gateway, name);
-    const attribute = await socketAttribution(state);
-    const tunnel = await openTunnel({ gateway, connection: name, report: onlyRefusals(context), attribute });
+    const looking = await socketLooking(state);
+    const tunnel = await openTunnel({ gateway, connection: name, report: onlyRefusals(context), ...looking });
+    const passfile = passfileOf(tunnel);
     try {
-      return await runProgram(program, rest, environment(context.env, usable, tunnel));
+      const place = { ...tunnel, passfile: passfile?.path };
+      return await runProgram(program, rest, environment(context.env, usable, place));
     } finally {
       await tunnel.close(drainMs);
+      passfile?.remove();
     }
   });
 
@@ -43,11 +47,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export function environment(
   env: Environment,
   { user, database }: Pick<Usable, 'user' | 'database'>,
-  { host, port }: Pick<Tunnel, 'host' | 'port'>,
+  { host, port, passfile }: Pick<Tunnel, 'host' | 'port'> & { readonly passfile?: string | undefined },
 ): Environment {
   return {
     ...withoutLibpq(env),
-    ...programVariables({ host, port, user, database }),
+    ...programVariables({ host, port, user, database, passfile }),
   };
 }
 

@@ -4,7 +4,7 @@ import { lineageLimits } from '../../agent/lineage/limits.js';
 import { escapeControls } from '../../agent/lineage/redact.js';
 import { ownLineage } from '../../agent/lineage/report.js';
 import { startChild } from '../../agent/sdk/child.js';
-import { socketAttribution } from '../../agent/tunnel/behind.js';
+import { socketLooking } from '../../agent/tunnel/behind.js';
 import { AgentLabel, DelegableAction, delegationLimits } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { ConnectionName } from '../../contract/ids.js';
@@ -38,7 +38,7 @@ export const run: Run = (context, input) =>
     const child = await startChild({
       parent: gateway,
       request: { ...request, ...(evidence === undefined ? {} : { evidence }) },
-      attribute: sandbox === undefined ? await socketAttribution(state) : within,
+      ...(sandbox === undefined ? await socketLooking(state) : { attribute: within }),
       ...(sandbox === undefined ? {} : { isolated: sandbox.directory }),
       report: onlyRefusals(context),
       onOver: (cause, reason) => {

@@ -45,6 +45,8 @@ function printHead({ stdout }: Context, session: SessionDetail): void {
     const words = each.arguments?.join(' ') ?? each.exe ?? each.name;
     print(stdout, at === 0 ? 'behind   ' : '         ', dim(`${each.pid}  ${oneLine(words).slice(0, 120)}`));
   }
+  if (session.lineage === 'unattributed')
+    print(stdout, 'behind   ', dim('unattributed: nobody could tell which program it is'));
   print(stdout);
 }
 

@@ -11,6 +11,11 @@ export const TunnelView = z.object({
   port: z.number().int(),
   user: z.string(),
   database: z.string(),
+  /**
+   * Where nobody can tell whose a socket is, whoever connects has to give it; sessions are unattributed then. It is over
+   * with the tunnel.
+   */
+  password: z.string().optional(),
   /** Sockets that are open now. */
   sockets: z.number().int(),
   error: BridgeError.optional(),

@@ -1,6 +1,6 @@
 import type { Log } from '../../audit/log.js';
 import { PostgresContent } from '../../codec/postgres/content.js';
-import type { ReplayItem, SearchHit, SessionView, StatementView } from '../../contract/api.js';
+import type { ReplayItem, SearchHit, SessionDetail, SessionView, StatementView } from '../../contract/api.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import type { SessionBehind } from '../../contract/events.js';
 import type { SessionId } from '../../contract/ids.js';
@@ -60,6 +60,7 @@ export interface RecordedStatements {
   readonly problems: readonly RecordingProblem[];
   /** The processes behind the client, as they were recorded. */
   readonly behind: SessionBehind | undefined;
+  readonly lineage: SessionDetail['lineage'];
 }
 
 /**
@@ -221,8 +222,12 @@ export class SealerCore {
     const list = new StatementList();
     const slice = new Slice();
     let behind: SessionBehind | undefined;
+    let lineage: SessionDetail['lineage'];
     for (const { event } of reader.events()) {
-      if (event.kind === 'session.started') behind = event.payload;
+      if (event.kind === 'session.started') {
+        behind = event.payload;
+        lineage = event.lineage;
+      }
       list.add(event);
       if (slice.isOver) await slice.next();
     }
@@ -230,7 +235,7 @@ export class SealerCore {
     for (const problem of reader.problems) {
       if (!problem.code.endsWith('-missing')) this.#options.onProblem(problem);
     }
-    return { statements: list.views(), problems: reader.problems, behind };
+    return { statements: list.views(), problems: reader.problems, behind, lineage };
   }
 
   /** See `ComparableSession`: what the log has of it as of the last round. */

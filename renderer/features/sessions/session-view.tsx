@@ -63,7 +63,7 @@ function Page({
       className={style['page']}
       aria-label={`Session of ${session.principal} on ${session.connection}`}
     >
-      <Header session={session} behind={detail.behind} />
+      <Header session={session} behind={detail.behind} lineage={detail.lineage} />
       {detail.problem !== undefined && (
         <ErrorState compact error={detail.problem} retry={() => void readDetail(id)} />
       )}
@@ -102,9 +102,11 @@ function Page({
 function Header({
   session,
   behind,
+  lineage,
 }: {
   readonly session: Session;
   readonly behind: SessionDetail['behind'];
+  readonly lineage: SessionDetail['lineage'];
 }) {
   const { id, chain, connection, state, startedAt, endedAt, endCause, via, application, corroboration } =
     session;
@@ -123,6 +125,13 @@ function Header({
         </span>
         <span>{viaWords[via]}</span>
         {behind !== undefined && <Behind behind={behind} />}
+        {lineage === 'unattributed' && (
+          <Tooltip label="Nobody on that machine could tell which program is behind this session">
+            <Badge size="sm" variant="outline" color="gray">
+              unattributed
+            </Badge>
+          </Tooltip>
+        )}
         {application !== undefined && (
           <span title="application_name, as the client said it">{application}</span>
         )}

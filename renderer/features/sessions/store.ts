@@ -19,6 +19,7 @@ export interface Detail {
   /** What retention has deleted of the recording. */
   readonly deleted?: SessionDetail['deleted'];
   readonly behind?: SessionDetail['behind'];
+  readonly lineage?: SessionDetail['lineage'];
   readonly problem?: BridgeError;
   readonly read: boolean;
 }
@@ -100,7 +101,7 @@ export function watchSession(id: string): () => void {
 export async function readDetail(id: string): Promise<void> {
   try {
     const detail = await call('sessions.show', { id: id as SessionDetail['id'] });
-    const { statements, deleted, behind, ...rest } = detail;
+    const { statements, deleted, behind, lineage, ...rest } = detail;
     put({ ...rest, statements: statements.length });
     changeDetail(id, (before) => {
       const merged = new Map(statements.map((each) => [each.seq, each]));
@@ -108,7 +109,7 @@ export async function readDetail(id: string): Promise<void> {
         const listed = merged.get(seq);
         if (listed === undefined || listed.durationMs < known.durationMs) merged.set(seq, known);
       }
-      return { statements: merged, deleted, behind, read: true };
+      return { statements: merged, deleted, behind, lineage, read: true };
     });
   } catch (cause) {
     changeDetail(id, (before) => ({ ...before, problem: failureOf(cause) }));

@@ -39,6 +39,7 @@ export function Tunnels() {
       .catch((cause: unknown) => setProblem(failureOf(cause)))
       .finally(() => setBusy(false));
   };
+  const guarded = tunnels?.some(({ password }) => password !== undefined) === true;
   const free = names.filter((name) => !tunnels?.some((each) => each.connection === name));
   return (
     <section className={style['page']} aria-label="Tunnels">
@@ -68,8 +69,10 @@ export function Tunnels() {
           Open a tunnel
         </Button>
         <Text size="xs" c="dimmed">
-          No password is needed; only your own processes are let in. Tunnels stay open when this window
-          closes.
+          {guarded
+            ? 'This machine does not tell whose a socket is: each tunnel has a password of its own, which is over with it, and its sessions are unattributed.'
+            : 'No password is needed; only your own processes are let in.'}{' '}
+          Tunnels stay open when this window closes.
         </Text>
       </div>
       {problem !== undefined && <ErrorState compact error={problem} />}
@@ -104,7 +107,7 @@ const lines = [
 ] as const;
 
 function Tunnel({ tunnel, close }: { readonly tunnel: TunnelView; readonly close: () => void }) {
-  const { connection, state, host, port, sockets, refused, error } = tunnel;
+  const { connection, state, host, port, sockets, refused, error, password } = tunnel;
   const kept = useKnown(({ preferences }) => preferences.tunnels);
   return (
     <article className={style['tunnel']} aria-label={`Tunnel to ${connection}`}>
@@ -121,6 +124,16 @@ function Tunnel({ tunnel, close }: { readonly tunnel: TunnelView; readonly close
           <code>
             {host}:{port}
           </code>
+        )}
+        {password !== undefined && (
+          <Badge
+            size="sm"
+            variant="outline"
+            color="gray"
+            title="Which program is behind a socket is not known: policy may forbid such sessions"
+          >
+            unattributed
+          </Badge>
         )}
         <Text size="xs" c="dimmed">
           {sockets === 1 ? '1 socket' : `${sockets} sockets`}
@@ -151,6 +164,14 @@ function Tunnel({ tunnel, close }: { readonly tunnel: TunnelView; readonly close
       {error !== undefined && <ErrorState compact error={error} />}
       {state === 'open' && (
         <dl>
+          {password !== undefined && (
+            <div>
+              <dt>Password</dt>
+              <dd>
+                <CopyLine text={password} label="Copy the password" />
+              </dd>
+            </div>
+          )}
           {lines.map(([key, label]) => (
             <div key={key}>
               <dt>{label}</dt>
