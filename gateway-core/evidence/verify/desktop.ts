@@ -118,7 +118,9 @@ function* disagreements(
   closed: Closed | undefined,
   blocks: Readonly<Record<WireDirection, Blocks>>,
 ): Generator<string> {
-  if (closed === undefined || ended?.wire === undefined) {
+  // Deleted by retention, or missing, which is a problem of its own.
+  if (ended === undefined) return;
+  if (closed === undefined || ended.wire === undefined) {
     yield 'the log says that both sides agree, and the sums of one of them are not there';
     return;
   }

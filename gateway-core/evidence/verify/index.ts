@@ -221,7 +221,7 @@ class BundleCheck {
       if (!files.has(bundlePaths.events(view.id))) continue;
       const sums = await new SessionCheck(checks, view, deleted.get(view.id)).run();
       totals.sessions += 1;
-      totals.statements += sums.statements;
+      if (!deleted.has(view.id)) totals.statements += sums.statements;
       totals.results += sums.results;
       totals.contentBytes += sums.contentBytes;
       totals.unboundBytes += sums.unboundBytes;

@@ -130,6 +130,8 @@ export class SessionCheck {
   /** Over the hashes of the raw stream's blocks. */
   readonly #wire = { up: createHash('sha256'), down: createHash('sha256') };
   readonly #sums: SessionSums = emptySums();
+  /** Statements whose decision is there: of one before a deleted beginning, part of the content may be gone too. */
+  readonly #decided = new Set<number>();
   constructor(checks: EventChecks, view: SessionView, deleted: Deleted | undefined) {
     this.#checks = checks;
     this.#view = view;
@@ -169,8 +171,10 @@ export class SessionCheck {
     if (event.kind === 'session.started') sums.started ??= event;
     else if (event.kind === 'session.ended') sums.ended ??= event;
     else if (event.kind === 'session.compared') sums.compared.push(event);
-    else if (event.kind === 'statement.decided') sums.statements = Math.max(sums.statements, event.seq);
-    else if (event.kind === 'statement.ended') this.#outcome(event);
+    else if (event.kind === 'statement.decided') {
+      sums.statements = Math.max(sums.statements, event.seq);
+      if (this.#deleted !== undefined) this.#decided.add(event.seq);
+    } else if (event.kind === 'statement.ended') this.#outcome(event);
   }
 
   async #contentBefore(position: number): Promise<void> {
@@ -199,6 +203,10 @@ export class SessionCheck {
   #outcome({ seq, contentHash }: EventOf<'statement.ended'>): void {
     const open = this.#open.get(seq);
     this.#open.delete(seq);
+    if (this.#deleted !== undefined && !this.#decided.has(seq)) {
+      this.#sums.unboundBytes += open?.bytes ?? 0;
+      return;
+    }
     // Behind a hole nobody can say which bytes are missing: the hole itself is the problem.
     if (this.#cursor.problem !== undefined) return;
     if (contentHash === open?.hash.digest('hex')) {

@@ -39,9 +39,10 @@ export function provedIn(
       ? `the ${plural(manifest.files.length, 'file')} are, to the byte, those that the gateway exported and entered into that log`
       : `the ${plural(manifest.files.length - absent, 'file')} that are here are, to the byte, those that the gateway exported and entered into that log`,
   );
-  if (findings.holds('events'))
+  const whole = totals.sessions - manifest.deleted.length;
+  if (findings.holds('events') && whole > 0)
     proved.push(
-      `the events of ${plural(totals.sessions, 'session')} with ${plural(totals.statements, 'statement')} are those that were logged when they happened, in that order, none missing in between`,
+      `the events of ${plural(whole, 'session')} with ${plural(totals.statements, 'statement')} are those that were logged when they happened, in that order, none missing in between`,
     );
   if (findings.holds('events', 'content') && totals.results > 0)
     proved.push(

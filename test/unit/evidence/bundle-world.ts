@@ -16,8 +16,10 @@ import type { DesktopLine } from '../../../gateway-core/contract/local-record.js
 import { buildBundle } from '../../../gateway-core/evidence/build/bundle.js';
 import { refKeys } from '../../../gateway-core/evidence/build/input.js';
 import { cutTemplate } from '../../../gateway-core/evidence/viewer-file.js';
+import { removeSegmentsBefore } from '../../../gateway-core/recording/retention.js';
 import type { RecordingPlace } from '../../../gateway-core/recording/segment-file.js';
 import { wireEntry } from '../../../gateway-core/recording/wire-content.js';
+import { deletedOf } from '../../../gateway-core/server/retention.js';
 import { SealerEngine } from '../../../gateway-core/server/sealer/engine.js';
 import { IndexDatabase } from '../../../gateway-core/server/sealer/index-database.js';
 import { SimulatedFiles } from '../../sim/sealer-files.js';
@@ -67,6 +69,7 @@ export class BundleWorld {
   #engine: SealerEngine | undefined;
   readonly #desktop = new Map<string, DesktopLine[]>();
   readonly #policies = new Map([[policyVersion, policyText]]);
+  #keptSinceMs = 0;
   #nowMs = Date.parse('2026-11-20T13:00:00.000Z');
 
   constructor(origin = 'gateway.example/log') {
@@ -86,8 +89,19 @@ export class BundleWorld {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  get place(): RecordingPlace {
-    return this.#place;
+  /** Retention, as the gateway does it. */
+  async removeBefore(beforeMs: number): Promise<void> {
+    await this.#seal();
+    this.#keptSinceMs = beforeMs;
+    const { segments, bytes, sessions } = await removeSegmentsBefore(this.#place, beforeMs);
+    const before = new Date(beforeMs).toISOString();
+    this.journal.event({ kind: 'recordings.removed', before, segments, bytes, sessions: sessions.length });
+  }
+
+  /** When the last record so far was made. */
+  get lastMs(): number {
+    const last = this.journal.records.at(-1);
+    return last?.kind === 'content' ? last.atMs : Date.parse(last?.event.at ?? '');
   }
 
   async #seal(): Promise<SealerEngine> {
@@ -193,6 +207,13 @@ export class BundleWorld {
       ...(state === 'error' ? { error: { code: '42P01' } } : {}),
       payload: { tag: 'SELECT' },
     });
+  }
+
+  /** A session that has only begun. */
+  empty(number: number): SessionId {
+    const session = sessionId(number);
+    this.#started(session, [person], false);
+    return session;
   }
 
   /** A session in which everything happens: results, COPY, a denial, an approval, a cut, an error. */
@@ -312,7 +333,7 @@ export class BundleWorld {
         vkey: this.key.vkey,
         logSize: size,
         about,
-        deletedOf: () => undefined,
+        deletedOf: (session, problems) => deletedOf(session, problems, this.#keptSinceMs),
         results: ['csv', 'ndjson'],
         viewer,
       },
