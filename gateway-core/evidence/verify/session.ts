@@ -5,7 +5,7 @@ import type { SessionView } from '../../contract/api.js';
 import type { AuditEvent } from '../../contract/events.js';
 import { bundlePaths, EventLine } from '../../contract/evidence.js';
 import type { RecordedContent } from '../../recording/content-codec.js';
-import { wireEntries } from '../../recording/wire-content.js';
+import { wireEntries, wireEntryBytes } from '../../recording/wire-content.js';
 import { ContentCursor } from './content.js';
 import type { EntryIndex } from './entry-index.js';
 import type { BundleFiles } from './files.js';
@@ -187,7 +187,18 @@ export class SessionCheck {
 
   #content({ seq, stream, bytes }: RecordedContent): void {
     if (stream === 'wire') {
-      for (const { direction, hash } of wireEntries(Buffer.from(bytes))) this.#wire[direction].update(hash);
+      let left = bytes.length;
+      for (const { direction, hash } of wireEntries(bytes)) {
+        this.#wire[direction].update(hash);
+        left -= wireEntryBytes;
+      }
+      if (left !== 0)
+        this.#problem(
+          'content',
+          'content-invalid',
+          bundlePaths.content(this.#view.id),
+          'blocks cannot be read',
+        );
       return;
     }
     let open = this.#open.get(seq);

@@ -37,7 +37,6 @@ export function refsOf(event: AuditEvent | LeafEvent): readonly string[] {
     case 'identity.provider':
     case 'log.disputed':
     case 'recordings.removed':
-    case 'session.refused':
     case 'spool.refused':
     // These stand in the session's recording, with their place in the log.
     case 'session.started':

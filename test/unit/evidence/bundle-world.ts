@@ -248,13 +248,8 @@ export class BundleWorld {
     if (live) return session;
     this.#decided(session, 7, 'select pg_sleep(60)', 'interrupted');
     this.#ended(session, 7, 'interrupted');
-    for (const [number, one] of (desktop ? blockHashes : []).entries())
-      this.journal.content(
-        session,
-        0,
-        'wire',
-        wireEntry(number === 0 ? 'up' : 'down', Buffer.from(one, 'hex')),
-      );
+    for (const [at, one] of (desktop ? blockHashes : []).entries())
+      this.journal.content(session, 0, 'wire', wireEntry(at === 0 ? 'up' : 'down', Buffer.from(one, 'hex')));
     this.journal.event({
       kind: 'session.ended',
       session,

@@ -87,9 +87,9 @@ const rehashed: readonly Tampering[] = [
     'payload-missing',
     (b) =>
       b.lines<EventLine>(events(one), (lines) =>
-        changed(lines, 1, ({ index, event: { payload: _, ...event } }) => ({
+        changed(lines, 1, ({ index, event }) => ({
           index,
-          event: { ...event, payloadHash: payloadHash(b, index) },
+          event: { ...event, payload: undefined, payloadHash: payloadHash(b, index) },
         })),
       ),
   ],
@@ -177,7 +177,7 @@ const rehashed: readonly Tampering[] = [
     (b) =>
       b.content(one, (all) => [
         ...all,
-        { ...(all.at(-1) as Piece), position: (all.at(-1) as Piece).position + 50, seq: 8 },
+        { ...(all[0] as Piece), position: (all.at(-1) as Piece).position + 50, seq: 8 },
       ]),
   ],
   [
@@ -186,7 +186,7 @@ const rehashed: readonly Tampering[] = [
     (b) =>
       b.content(one, (all) => [
         ...all,
-        { ...(all.at(-1) as Piece), position: (all.at(-1) as Piece).position + 50, seq: 1 },
+        { ...(all[0] as Piece), position: (all.at(-1) as Piece).position + 50, seq: 1 },
       ]),
   ],
   ['content out of order', 'content-reordered', (b) => b.content(one, (all) => swap(all, 0, 1))],
@@ -201,6 +201,28 @@ const rehashed: readonly Tampering[] = [
     (b) => b.put(bundlePaths.content(one), Buffer.alloc(8, 0xff)),
   ],
   ['all content taken out', 'content-altered', (b) => b.put(bundlePaths.content(one), '')],
+  [
+    'the hash of a block of the raw stream',
+    'content-altered',
+    (b) =>
+      b.content(one, (all) =>
+        all.map((record) =>
+          record.stream === 'wire' ? { ...record, bytes: flipped(record.bytes, 9) } : record,
+        ),
+      ),
+  ],
+  [
+    'more than a hash in a block',
+    'content-invalid',
+    (b) =>
+      b.content(one, (all) =>
+        all.map((record) =>
+          record.stream === 'wire'
+            ? { ...record, bytes: Buffer.concat([record.bytes, record.bytes.subarray(0, 1)]) }
+            : record,
+        ),
+      ),
+  ],
   [
     'the content files of two sessions swapped',
     'content-altered',
@@ -221,7 +243,7 @@ const rehashed: readonly Tampering[] = [
     'event-missing',
     (b) => {
       b.manifest((m) => void (m.sessions = m.sessions.filter(({ id }) => id !== one)));
-      for (const path of [...b.files.keys()]) if (path.includes(one)) b.files.delete(path);
+      for (const path of b.files.keys()) if (path.includes(one)) b.files.delete(path);
     },
   ],
   [

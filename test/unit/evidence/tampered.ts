@@ -7,6 +7,7 @@ import {
   bundlePaths,
   type EventLine,
 } from '../../../gateway-core/contract/evidence.js';
+import type { ContentStream } from '../../../gateway-core/contract/recorder.js';
 import { verifyBundle } from '../../../gateway-core/evidence/verify/index.js';
 import { bytesAccess, inflate } from '../../../gateway-core/evidence/zip/node.js';
 import { ByteReader } from '../../../gateway-core/recording/bytes.js';
@@ -135,13 +136,13 @@ export interface Piece {
   position: number;
   atMs: number;
   seq: number;
-  stream: 'rows' | 'copy-out' | 'copy-in' | 'messages' | 'wire';
+  stream: ContentStream;
   bytes: Buffer;
 }
 
 function frameOf({ position, atMs, seq, stream, bytes }: Piece): Buffer {
   const writer = new ContentFrameWriter();
-  writer.add(position, atMs, seq, stream as 'rows', bytes);
+  writer.add(position, atMs, seq, stream, bytes);
   const head = Buffer.alloc(4);
   head.writeUInt32BE(writer.length);
   return Buffer.concat([head, Buffer.from(writer.view())]);
