@@ -26,8 +26,11 @@ const walls = {
   agent: ['contract', 'codec', 'evidence'],
 };
 
-/** room -> single files of others that it may import: both seats must do the same to the byte; the port to a disk. */
-const shared = { agent: ['recording/(wire-sum|spool-head|files)\\.ts'] };
+/**
+ * room -> single files of others that it may import. The desktop does the same to the byte as the gateway does, uses its
+ * port to a disk, and checks what the log says of itself with the pure half of the log's own code.
+ */
+const shared = { agent: ['recording/(wire-sum|spool-head|files)\\.ts', 'audit/(note|tree)\\.ts'] };
 
 const pure = ['contract', 'codec', 'policy', 'masking'];
 const io =

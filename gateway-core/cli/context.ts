@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Gateway } from '../agent/client/gateway.js';
 import type { ClientState } from '../agent/client/state.js';
+import type { DesktopRecording } from '../agent/recording/recording.js';
 import type { GatewayServer } from './gateway-server.js';
 import type { Output } from './output.js';
 
@@ -63,6 +64,7 @@ export async function withGateway<T>(
   context: Context,
   input: Input,
   work: (gateway: Gateway, state: ClientState) => Promise<T>,
+  recorderOf?: (state: ClientState) => Promise<DesktopRecording>,
 ): Promise<T> {
   const [state, { openGateway }] = await Promise.all([
     stateOf(context),
@@ -73,14 +75,33 @@ export async function withGateway<T>(
     import('../agent/client/inherited.js'),
     import('../agent/tunnel/behind.js'),
   ]);
+  const recorder = await recorderOf?.(state);
   const gateway = await openGateway(url, {
     state,
     lineage: await requestLineage(state),
     delegation: inheritedDelegation(context.env),
+    recorder,
   });
+  recorder?.attach(gateway);
   try {
     return await work(gateway, state);
   } finally {
+    await recorder?.close(uploadAtEndMs);
     gateway.close();
   }
+}
+
+/** What a command that is done still waits for its own records to reach the gateway; later ones bring the rest. */
+const uploadAtEndMs = 3000;
+
+/** The same for commands that open sessions: this side of them is recorded. */
+export function withRecordedGateway<T>(
+  context: Context,
+  input: Input,
+  work: (gateway: Gateway, state: ClientState) => Promise<T>,
+): Promise<T> {
+  return withGateway(context, input, work, async (state) => {
+    const { DesktopRecording: Recording } = await import('../agent/recording/recording.js');
+    return new Recording({ state, version: context.version });
+  });
 }

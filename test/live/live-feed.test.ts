@@ -15,6 +15,7 @@ import {
   type VerifyReport,
 } from '../../gateway-core/contract/api.js';
 import { feedLimits } from '../../gateway-core/server/live-feed.js';
+import { noRecording } from '../unit/agent/support.js';
 import { type Cluster, startCluster } from './cluster.js';
 import {
   addConnections,
@@ -210,6 +211,7 @@ describe('the live feed', () => {
       openBrowser: () => undefined,
       facts: { version: '0', platform: 'test' },
       ended: () => Promise.resolve(),
+      recording: noRecording,
       begun: () => undefined,
     });
     scope.onClose(() => link.close());

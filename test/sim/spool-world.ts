@@ -6,7 +6,7 @@ import { type Restart, SimulatedFiles } from './sealer-files.js';
 import { sessionId } from './sealer-journal.js';
 import { VirtualClock } from './virtual-clock.js';
 
-export const device = 'device-of-the-test-device-of-the-test-devic';
+const device = 'device-of-the-test-device-of-the-test-devic';
 const gateway = 'https://gateway.test';
 const spoolKey = Buffer.alloc(32, 5);
 
@@ -18,10 +18,15 @@ const sha256 = (...parts: (Buffer | string)[]): Buffer => {
 
 /** What contract/local-record.ts says of `POST /v1/spool`, in memory: written from its words, not from our code. */
 export class ModelGateway {
+  readonly device: string;
   readonly segments = new Map<number, { records: string[]; last: boolean }>();
 
+  constructor(of: string) {
+    this.device = of;
+  }
+
   append(of: string, segment: number, body: SpoolAppend): SpoolAck {
-    if (of !== device) throw new ThroughlineError('denied', 'another device');
+    if (of !== this.device) throw new ThroughlineError('denied', 'another device');
     const parsed = SpoolAppend.parse(body);
     for (const each of parsed.records) LocalRecord.parse(JSON.parse(each));
     const kept = this.segments.get(segment) ?? { records: [], last: false };
@@ -39,7 +44,7 @@ export class ModelGateway {
 
   ack(segment: number): SpoolAck {
     const records = this.segments.get(segment)?.records ?? [];
-    let head = sha256(`throughline spool v1\n${device}\n${segment}\n`);
+    let head = sha256(`throughline spool v1\n${this.device}\n${segment}\n`);
     for (const each of records) head = sha256(head, sha256(each));
     return { next: records.length, head: head.toString('hex') };
   }
@@ -162,7 +167,7 @@ function record(number: number, atMs: number): LocalRecord {
 /** One person's machine with one spool, whose processes come and go, and the gateway that it belongs to. */
 export class SpoolWorld {
   readonly files = new SimulatedFiles();
-  readonly gateway = new ModelGateway();
+  readonly gateway = new ModelGateway(device);
   readonly network: Network;
   readonly random: () => number;
   wallMs = Date.parse('2026-11-20T12:00:00.000Z');

@@ -4,6 +4,7 @@ import {
   AdminDevice,
   AdminPerson,
   ConnectionDetail,
+  GatewayInfo,
   HandleResponse,
   LiveItem,
   NodeTimeline,
@@ -22,6 +23,12 @@ import {
 } from '../../contract/api.js';
 import { AgentNode } from '../../contract/delegation.js';
 import type { EvidenceRequest } from '../../contract/evidence.js';
+import {
+  type ReceiptRequest,
+  ReceiptResponse,
+  SpoolAck,
+  type SpoolAppend,
+} from '../../contract/local-record.js';
 import type { Gateway } from './gateway.js';
 
 /**
@@ -49,6 +56,15 @@ export const api = {
   /** The offline bundle, as it is built. */
   evidence: (gateway: Gateway, body: EvidenceRequest) =>
     gateway.bytes({ method: 'POST', path: paths.evidence, body }),
+
+  /** Appends to this device's spool at the gateway, exactly once. */
+  spool: (gateway: Gateway, device: string, segment: number, body: SpoolAppend) =>
+    gateway.json({ method: 'POST', path: paths.spool(device, segment), body }, SpoolAck),
+
+  receipts: (gateway: Gateway, body: ReceiptRequest) =>
+    gateway.json({ method: 'POST', path: paths.receipts, body }, ReceiptResponse),
+
+  gateway: (gateway: Gateway) => gateway.json({ method: 'GET', path: paths.gateway }, GatewayInfo),
 
   revoke: (gateway: Gateway, body: RevokeRequest) =>
     gateway.json({ method: 'POST', path: paths.revoke, body }, RevokeResponse),

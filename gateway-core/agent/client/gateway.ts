@@ -4,13 +4,15 @@ import type { z } from 'zod';
 import { paths } from '../../contract/api.js';
 import { type Lineage, lineageHeader, tokensHeader } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
+import { SessionId } from '../../contract/ids.js';
+import { saltHeader, sessionHeader, spoolHeader, wireSaltBytes } from '../../contract/local-record.js';
 import { header, isSuccess, parseAnswer, readBytes, readLines, readProblem, readText } from './answers.js';
 import { type DeviceKey, deviceKey } from './dpop.js';
 import type { InheritedDelegation } from './inherited.js';
 import { createNonce, type Session } from './oauth.js';
 import { type ClientState, openState, type SignIn } from './state.js';
 import { createTickets, notSignedIn, type Tickets } from './tickets.js';
-import { createTransport } from './transport.js';
+import { createTransport, type UpgradeAnswer } from './transport.js';
 import { gatewayOrigin, type Trust, trustAuthority } from './trust.js';
 
 /** One request to the API. */
@@ -37,13 +39,15 @@ export interface Gateway {
   text(call: ApiCall): Promise<string>;
   /** A streamed answer, each line checked. */
   lines<T>(call: ApiCall, schema: z.ZodType<T>): AsyncGenerator<T>;
-  /** A streamed answer that goes on until `abort`, which also ends a read that waits. */
   /** The answer's bytes, as they come. */
   bytes(call: ApiCall): AsyncGenerator<Uint8Array>;
+  /** A streamed answer that goes on until `abort`, which also ends a read that waits. */
   follow<T>(call: ApiCall, schema: z.ZodType<T>): Following<T>;
-  /** One session on a connection: the raw protocol stream (`Upgrade: throughline/1`). */
-  /** `lineage`: the program that the stream is for, where the operating system tells. */
-  openStream(connection: string, lineage?: Lineage): Promise<Duplex>;
+  /**
+   * One session on a connection: the raw protocol stream (`Upgrade: throughline/1`). `lineage`: the program that it is
+   * for, where the operating system tells.
+   */
+  openStream(connection: string, lineage?: Lineage, by?: StreamFacts['by']): Promise<Duplex>;
   /** The same gateway, as a delegation that is held by `key`. To be closed by itself. */
   as(delegation: string, key: DeviceKey): Gateway;
   close(): void;
@@ -54,12 +58,40 @@ export interface Following<T> {
   abort(): void;
 }
 
+/** A stream that has just been opened, for the record of this side. */
+export interface StreamFacts {
+  readonly session: SessionId;
+  /** Of the session's block hashes, 32 bytes. */
+  readonly salt: Buffer;
+  /** The stream's first bytes, which came with the answer. */
+  readonly head: Buffer;
+  readonly connection: string;
+  /** tunnel: a program of the person; built-in: the SQL editor and the like. */
+  readonly by: 'tunnel' | 'built-in';
+  readonly lineage: Lineage | undefined;
+}
+
+/** Keeps this side's record of sessions (agent/recording). */
+export interface StreamRecorder {
+  /** Of the spool that will hold the next session's records; undefined while nothing can be kept. */
+  segment(): Promise<number | undefined>;
+  /**
+   * Listens from the moment that it is called; nobody has read or written the stream. Resolves once the session's
+   * beginning is durable. @throws ThroughlineError not-recordable
+   */
+  begin(stream: Duplex, facts: StreamFacts): Promise<void>;
+  /** The gateway opened a stream and takes no records of it. */
+  unwanted(): void;
+}
+
 export interface GatewayOptions {
   /** PEM text of the gateway's certificate authority, instead of what the sign-in pinned. */
   readonly ca?: string;
   readonly state?: ClientState;
   /** Who stands behind requests that this process makes on its own. Asked for each. */
   readonly lineage?: () => Lineage | undefined;
+  /** Records this side of each stream. */
+  readonly recorder?: StreamRecorder | undefined;
   /** Speaks as this delegation of the person who is signed in. */
   readonly delegation?: InheritedDelegation | undefined;
 }
@@ -84,7 +116,8 @@ export async function openGateway(url: string, options: GatewayOptions = {}): Pr
     delegation === undefined
       ? createTickets(state, session, signIn.tokens)
       : fixed(`${delegation.id}.${delegation.handle}`);
-  return gatewayOf({ ...session, lineage: options.lineage, tokens: [] }, trust, tickets, signIn.tokens);
+  const { lineage, recorder } = options;
+  return gatewayOf({ ...session, lineage, recorder, tokens: [] }, trust, tickets, signIn.tokens);
 }
 
 /** A delegation that is held by its own key, with the offline-minted hops that lead to it. */
@@ -96,13 +129,15 @@ export interface HeldCredential {
   readonly key: DeviceKey;
   readonly tokens: readonly string[];
   readonly lineage?: (() => Lineage | undefined) | undefined;
+  readonly recorder?: StreamRecorder | undefined;
 }
 
 /** A gateway as a delegation, without any sign-in on this device. No request is made yet. */
 export function openHeld(held: HeldCredential): Gateway {
   const origin = gatewayOrigin(held.url);
-  const { key, lineage, tokens, trust, principal } = held;
-  const speaker = { transport: createTransport(origin, trust), key, nonce: createNonce(), lineage, tokens };
+  const { key, lineage, recorder, tokens, trust, principal } = held;
+  const transport = createTransport(origin, trust);
+  const speaker = { transport, key, nonce: createNonce(), lineage, recorder, tokens };
   return gatewayOf(speaker, trust, fixed(held.delegation), { principal });
 }
 
@@ -120,6 +155,7 @@ function fixed(credential: string): Tickets {
 
 interface Speaker extends Session {
   readonly lineage: (() => Lineage | undefined) | undefined;
+  readonly recorder: StreamRecorder | undefined;
   readonly tokens: readonly string[];
 }
 
@@ -153,9 +189,12 @@ function gatewayOf(
       yield* readBytes(origin, await answer(call));
     },
     follow: (call, schema) => follow(origin, () => answer(call), schema),
-    openStream: (connection, lineage) => openStream(session, tickets, connection, lineage),
-    as: (delegation, key) =>
-      openHeld({ url: origin, trust, principal, delegation, key, tokens: [], lineage: session.lineage }),
+    openStream: (connection, lineage, by = 'tunnel') =>
+      openStream(session, tickets, { connection, by, lineage: lineage ?? session.lineage?.() }),
+    as: (delegation, key) => {
+      const { lineage, recorder } = session;
+      return openHeld({ url: origin, trust, principal, delegation, key, tokens: [], lineage, recorder });
+    },
     close: () => session.transport.close(),
   };
 }
@@ -227,24 +266,66 @@ function placeOf({ tokens }: Speaker, lineage: Lineage | undefined): Record<stri
   };
 }
 
-async function openStream(
+type WantedStream = Pick<StreamFacts, 'connection' | 'by' | 'lineage'>;
+
+/** A desktop that cannot record asks for the session without: whether it may run so is the gateway's to say. */
+async function openStream(session: Speaker, tickets: Tickets, wanted: WantedStream): Promise<Duplex> {
+  const { recorder } = session;
+  const segment = await recorder?.segment();
+  const { stream, head, message } = await upgraded(session, tickets, wanted, segment);
+  if (recorder === undefined || segment === undefined) return withHead(stream, head);
+  const facts = recordable(message);
+  if (facts === undefined) {
+    recorder.unwanted();
+    return withHead(stream, head);
+  }
+  try {
+    const begun = recorder.begin(stream, { ...wanted, ...facts, head });
+    stream.on('error', () => undefined);
+    await begun;
+  } catch (error) {
+    stream.destroy();
+    if (!(error instanceof ThroughlineError) || error.code !== 'not-recordable') throw error;
+    const unrecorded = await upgraded(session, tickets, wanted, undefined);
+    return withHead(unrecorded.stream, unrecorded.head);
+  }
+  return withHead(stream, head);
+}
+
+function withHead(stream: Duplex, head: Buffer): Duplex {
+  if (head.length > 0) stream.unshift(head);
+  return stream;
+}
+
+/** What the gateway says of the session, when it takes records of it. */
+function recordable(message: IncomingMessage): Pick<StreamFacts, 'session' | 'salt'> | undefined {
+  const id = SessionId.safeParse(header(message, sessionHeader));
+  const salt = Buffer.from(header(message, saltHeader) ?? '', 'hex');
+  return id.success && salt.length === wireSaltBytes ? { session: id.data, salt } : undefined;
+}
+
+type Upgraded = Extract<UpgradeAnswer, { kind: 'stream' }>;
+
+/** @throws ThroughlineError also for an answer that is no stream */
+async function upgraded(
   session: Speaker,
   tickets: Tickets,
-  connection: string,
-  lineage: Lineage | undefined,
-): Promise<Duplex> {
+  { connection, lineage }: WantedStream,
+  segment: number | undefined,
+): Promise<Upgraded> {
   const { origin } = session.transport;
   const path = paths.stream(connection);
-  let stream: Duplex | undefined;
+  let opened: Upgraded | undefined;
   const message = await withTicket(session, tickets, 'GET', path, async (headers) => {
-    const upgraded = await session.transport.upgrade(path, {
-      ...placeOf(session, lineage ?? session.lineage?.()),
+    const answered = await session.transport.upgrade(path, {
+      ...placeOf(session, lineage),
+      ...(segment === undefined ? {} : { [spoolHeader]: String(segment) }),
       ...headers,
     });
-    if (upgraded.kind === 'stream') stream = upgraded.stream;
-    return upgraded.message;
+    if (answered.kind === 'stream') opened = answered;
+    return answered.message;
   });
-  if (stream !== undefined) return stream;
+  if (opened !== undefined) return opened;
   if (!isSuccess(message)) throw await readProblem(origin, message);
   message.destroy();
   throw new ThroughlineError('internal', `the gateway at ${origin} did not open a stream`, {

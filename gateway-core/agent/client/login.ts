@@ -15,7 +15,7 @@ import {
   signInRefused,
 } from './oauth.js';
 import { readPrivate, readUnforged } from './private-files.js';
-import type { ClientState, SignIn } from './state.js';
+import type { ClientState, Settings, SignIn } from './state.js';
 import { createTransport } from './transport.js';
 import {
   certificateProblem,
@@ -98,11 +98,14 @@ export async function chooseGateway(
     },
     origin,
   );
-  await state.changeSettings((settings) => {
-    const { [origin]: _, ...others } = settings.gateways;
-    return { ...settings, gateway: origin, gateways: { ...others, [origin]: { trust } } };
-  });
+  await state.changeSettings((settings) => chosen(settings, origin, trust));
   return { origin, trust };
+}
+
+/** The gateway becomes the last one. What its log's key was at first contact stays, whatever its certificate is now. */
+function chosen(settings: Settings, origin: string, trust: Trust): Settings {
+  const { [origin]: before, ...others } = settings.gateways;
+  return { ...settings, gateway: origin, gateways: { ...others, [origin]: { ...before, trust } } };
 }
 
 /** The device keeps its key over sign-ins; one that cannot be opened any more is replaced. */
@@ -134,10 +137,7 @@ function keepSignIn(
 ): Promise<void> {
   return state.locked(gateway, async () => {
     await state.saveSignIn({ v: 1, gateway, deviceKey: jwk, tokens }, 'fresh');
-    await state.changeSettings((settings) => {
-      const { [gateway]: _, ...others } = settings.gateways;
-      return { ...settings, gateway, gateways: { ...others, [gateway]: { trust } } };
-    });
+    await state.changeSettings((settings) => chosen(settings, gateway, trust));
   });
 }
 

@@ -34,7 +34,8 @@ export const Settings = z.object({
   /** The gateway of the last sign-in. */
   gateway: z.string().optional(),
   storage: z.enum(['keyring', 'file']).optional(),
-  gateways: z.record(z.string(), z.object({ trust: Trust })),
+  /** `logKey`: C2SP verifier key of the gateway's log, as it was the first time. */
+  gateways: z.record(z.string(), z.object({ trust: Trust, logKey: z.string().max(1024).optional() })),
   /** The local port of each connection's last tunnel, by gateway and name. */
   ports: z.record(z.string(), z.number().int().min(1).max(65_535)).default({}),
   /** Agent programs that this person knows besides the built-in list, as lineage/programs.ts takes them. */

@@ -17,7 +17,13 @@ export interface Call {
 }
 
 export type UpgradeAnswer =
-  | { readonly kind: 'stream'; readonly stream: Duplex; readonly message: IncomingMessage }
+  | {
+      readonly kind: 'stream';
+      readonly stream: Duplex;
+      /** The stream's first bytes, where some came with the answer: to be put back by whoever reads it. */
+      readonly head: Buffer;
+      readonly message: IncomingMessage;
+    }
   | { readonly kind: 'answer'; readonly message: IncomingMessage };
 
 /** HTTPS to one gateway. Redirects are not followed: no request of ours has a reason to be sent elsewhere. */
@@ -25,7 +31,7 @@ export interface Transport {
   readonly origin: string;
   /** The answer's head; its body is read, or destroyed, by the caller. @throws ThroughlineError gateway-unreachable */
   send(call: Call): Promise<IncomingMessage>;
-  /** `GET` with `Upgrade: throughline/1`. A 101 gives the raw stream, head bytes included. */
+  /** `GET` with `Upgrade: throughline/1`. A 101 gives the raw stream, and its first bytes apart. */
   upgrade(path: string, headers: Call['headers']): Promise<UpgradeAnswer>;
   close(): void;
 }
@@ -149,8 +155,7 @@ function upgrade(
         stream.destroy();
         return reject(notOurs(origin));
       }
-      if (head.length > 0) stream.unshift(head);
-      resolve({ kind: 'stream', stream, message });
+      resolve({ kind: 'stream', stream, head, message });
     });
     outgoing.on('timeout', () => outgoing.destroy(new Error('no answer in time')));
     outgoing.on('error', (error) => reject(unreachable(origin, error)));

@@ -5,7 +5,8 @@ import type { AppState, GatewayState, SignInState } from '../../contract/bridge/
 import { ThroughlineError } from '../../contract/errors.js';
 import { api } from '../client/api.js';
 import { type BrowserSignIn } from '../client/browser.js';
-import { type Gateway, openGateway } from '../client/gateway.js';
+import { deviceKey } from '../client/dpop.js';
+import { type Gateway, openGateway, type StreamRecorder } from '../client/gateway.js';
 import { chooseGateway, login, logout } from '../client/login.js';
 import { gatewayInfo } from '../client/oauth.js';
 import type { ClientState } from '../client/state.js';
@@ -18,6 +19,15 @@ import { Endings } from './endings.js';
 import { toBridgeError } from './failure.js';
 import { serviceLimits } from './limits.js';
 
+export interface LinkRecording {
+  readonly recorder: StreamRecorder | undefined;
+  readonly state: () => Pick<AppState, 'spool' | 'logConflict'>;
+  /** The device of this sign-in, before anybody knows whether the gateway answers. */
+  readonly know: (url: string, device: string) => void;
+  /** The gateway answers again. */
+  readonly reached: () => void;
+}
+
 export interface GatewayLinkOptions {
   readonly state: ClientState;
   readonly emit: Emit;
@@ -27,6 +37,8 @@ export interface GatewayLinkOptions {
   readonly ended: (why: 'signed-out' | 'changed') => Promise<void>;
   /** Somebody is signed in and the gateway answers. */
   readonly begun: (gateway: Gateway) => void;
+  /** This desktop's own record of its sessions. */
+  readonly recording: LinkRecording;
 }
 
 /**
@@ -171,6 +183,11 @@ export class GatewayLink {
     this.#tell();
   }
 
+  /** The state of `recording` has changed. */
+  recordingChanged(): void {
+    this.#tell();
+  }
+
   /** Tries at once instead of after the delay. */
   reconnect(): void {
     this.#wake?.();
@@ -215,7 +232,9 @@ export class GatewayLink {
     this.#reach = 'connecting';
     this.#problem = undefined;
     this.#follow();
-    await Promise.resolve();
+    const signIn = await this.#options.state.signIn(url).catch(() => undefined);
+    if (signIn?.tokens !== undefined && url === this.#url && !this.#closed)
+      this.#options.recording.know(url, deviceKey(signIn.deviceKey).thumbprint);
   }
 
   async #leave(why: 'signed-out' | 'changed'): Promise<void> {
@@ -276,7 +295,11 @@ export class GatewayLink {
     if (signIn?.tokens === undefined || this.#isOver(signIn.tokens)) return this.#look();
     const gateway =
       this.#gateway ??
-      (await openGateway(url, { state, lineage: await requestLineage(state, 'Throughline') }));
+      (await openGateway(url, {
+        state,
+        lineage: await requestLineage(state, 'Throughline'),
+        recorder: this.#options.recording.recorder,
+      }));
     if (round !== this.#round) {
       if (gateway !== this.#gateway) gateway.close();
       return;
@@ -287,6 +310,7 @@ export class GatewayLink {
     if (round !== this.#round) return;
     this.#reachable();
     if (fresh) this.#options.begun(gateway);
+    else this.#options.recording.reached();
     return this.#listen(gateway, round);
   }
 
@@ -434,7 +458,7 @@ export class GatewayLink {
       platform,
       agent: 'running',
       signIn: this.#signInState(),
-      ...(gateway === undefined ? {} : { gateway }),
+      ...(gateway === undefined ? {} : { gateway, ...this.#options.recording.state() }),
     };
   }
 

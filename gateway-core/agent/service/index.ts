@@ -1,18 +1,20 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { GatewayLook, Preferences } from '../../contract/bridge/app.js';
+import type { AppState, GatewayLook, Preferences } from '../../contract/bridge/app.js';
 import type { Handlers } from '../../contract/bridge/calls.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { api } from '../client/api.js';
 import type { ClientState } from '../client/state.js';
 import { fingerprintOf, gatewayOrigin, isLoopback, lookAt } from '../client/trust.js';
 import { checkBundle, listBundles, withBundleReplay } from '../evidence/bundles.js';
+import { DesktopRecording } from '../recording/recording.js';
 import { createSqlEngine } from '../sql/index.js';
 import { readConnections } from './connections-text.js';
 import type { Emit } from './emit.js';
 import { EvidenceExports } from './evidence-exports.js';
 import { GatewayLink } from './gateway-link.js';
+import { serviceLimits } from './limits.js';
 import { Replays } from './replays.js';
 import { detailOf, Tunnels } from './tunnels.js';
 
@@ -44,12 +46,33 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
   const { state, emit } = options;
   let preferences: AgentPreferences = { exportDirectory: '', tunnels: [] };
   const replays = new Replays();
+  let recorded: Pick<AppState, 'spool' | 'logConflict'> = {};
+  const recording = new DesktopRecording({
+    state,
+    version: options.version,
+    changed: ({ spool, logConflict }) => {
+      recorded = {
+        ...(spool === undefined ? {} : { spool }),
+        ...(logConflict === undefined ? {} : { logConflict }),
+      };
+      link.recordingChanged();
+    },
+  });
   const link = new GatewayLink({
     state,
     emit,
     openBrowser: options.openBrowser,
     facts: { version: options.version, platform: options.platform },
-    begun: () => void tunnels.openAll(preferences.tunnels),
+    recording: {
+      recorder: recording,
+      state: () => recorded,
+      know: (url, device) => recording.know(url, device),
+      reached: () => recording.reconnected(),
+    },
+    begun: (gateway) => {
+      recording.attach(gateway);
+      void tunnels.openAll(preferences.tunnels);
+    },
     ended: async (why) => {
       replays.closeAll();
       evidence.cancelAll();
@@ -59,11 +82,15 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
           : { code: 'conflict', message: 'the app has gone to another gateway' },
       );
       await tunnels.closeAll();
+      // The sign-in may be used for a moment longer: how the sessions ended is told with it.
+      await recording.settle(serviceLimits.uploadAtEndMs);
+      recording.detach();
     },
   });
   const tunnels = new Tunnels({ state, emit, gateway: () => link.current() });
   const sql = createSqlEngine({
-    openStream: (connection) => link.with((gateway) => gateway.openStream(connection)),
+    openStream: (connection) => link.with((gateway) => gateway.openStream(connection, undefined, 'built-in')),
+    recorded: (stream) => recording.of(stream),
     detail: (connection) => link.with((gateway) => detailOf(gateway, connection)),
     emit,
     exportDirectory: () => exportDirectory(preferences.exportDirectory),
@@ -113,9 +140,10 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       preferences = next;
     },
     close: async () => {
-      link.close();
       evidence.cancelAll();
       await Promise.all([tunnels.end(), sql.close()]);
+      await recording.close(serviceLimits.uploadAtEndMs);
+      link.close();
     },
   };
 }

@@ -7,6 +7,8 @@ export const serviceLimits = {
   lookIntervalMs: 10_000,
   /** The gateway says every fifteen seconds that it is there; after this much silence it is not. */
   beatSilenceMsMax: 40_000,
+  /** What the recording may take of the end of a sign-in, and of the agent's own, to bring what waits to the gateway. */
+  uploadAtEndMs: 3000,
   replaysMax: 8,
   /** Items of one replay that are held; the rest is cut. */
   replayItemsMax: 2_000_000,

@@ -145,6 +145,16 @@ export class Spool {
     };
   }
 
+  /** Uploads what waits without waiting for more; for `uploadMs` at most. */
+  async settle(uploadMs: number): Promise<void> {
+    if (uploadMs <= 0) return;
+    const over = new AbortController();
+    const late = this.#options.clock.wait(uploadMs, over.signal).then(() => over.abort());
+    await this.#uploader.flush(over.signal);
+    over.abort();
+    await late;
+  }
+
   /**
    * Writes what is queued and uploads for `uploadMs` at most; what is left is for whoever comes next.
    */
@@ -152,13 +162,7 @@ export class Spool {
     this.#ended.abort();
     await this.#adopting;
     await this.#writer.close();
-    if (uploadMs > 0) {
-      const over = new AbortController();
-      const late = this.#options.clock.wait(uploadMs, over.signal).then(() => over.abort());
-      await this.#uploader.flush(over.signal);
-      over.abort();
-      await late;
-    }
+    await this.settle(uploadMs);
     await this.#uploader.close();
     // A directory that stays is taken over like that of a process that died.
     for (const directory of this.#directories)

@@ -76,8 +76,8 @@ export class Uploader {
   readonly #progress = new Map<number, Progress>();
   readonly #bucket: Bucket;
   #wake = new AbortController();
-  /** Aborted once nothing is waited for any more. */
-  readonly #hurry = new AbortController();
+  /** Aborted while nothing is waited for. */
+  #hurry = new AbortController();
   /** Aborted by `close`: an answer that is still on its way is nobody's any more. */
   readonly #closed = new AbortController();
   #running: Promise<void> | undefined;
@@ -111,14 +111,14 @@ export class Uploader {
     this.nudge();
   }
 
-  /** Without waiting for more from now on; gives up when `signal` aborts. Resolves when nothing is left, or then. */
+  /** Without waiting for more, until nothing is left, or nothing gets through, or `signal` aborts. */
   async flush(signal: AbortSignal): Promise<void> {
     this.#hurry.abort();
     this.start();
     this.retry();
-    while (!signal.aborted && this.backlog().records + this.#unfinished() > 0) {
+    while (!signal.aborted && this.#left().some(({ attempts }) => attempts === 0))
       await this.#options.clock.wait(flushLookMs, signal);
-    }
+    this.#hurry = new AbortController();
   }
 
   async close(): Promise<void> {
@@ -154,9 +154,17 @@ export class Uploader {
     };
   }
 
-  /** Segments whose end the gateway has not acknowledged. */
-  #unfinished(): number {
-    return this.#options.segments().filter(({ closed }) => closed).length;
+  /** Of segments of which the gateway lacks something. */
+  #left(): Progress[] {
+    return this.#options
+      .segments()
+      .map((segment) => ({ segment, progress: this.#progressOf(segment.number) }))
+      .filter(({ segment, progress }) => this.#lacks(segment, progress))
+      .map(({ progress }) => progress);
+  }
+
+  #lacks(segment: WrittenSegment, { position }: Progress): boolean {
+    return segment.closed || segment.records > (position?.number ?? 0);
   }
 
   async #run(): Promise<void> {
@@ -185,7 +193,7 @@ export class Uploader {
     for (const segment of this.#options.segments()) {
       present.add(segment.number);
       const progress = this.#progressOf(segment.number);
-      if (!segment.closed && segment.records <= (progress.position?.number ?? 0)) continue;
+      if (!this.#lacks(segment, progress)) continue;
       if (progress.dueMs <= nowMs) return { segment, progress };
       waitMs = Math.min(waitMs, progress.dueMs - nowMs);
     }

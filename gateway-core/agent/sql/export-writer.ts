@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { SqlProblem } from '../../contract/bridge/sql.js';
 import type { ExportView } from '../../contract/bridge/work.js';
@@ -21,6 +22,7 @@ export class Writer {
   readonly #signal: AbortSignal;
   /** Called from time to time. */
   readonly #tell: (progress: Progress) => void;
+  readonly #hash = createHash('sha256');
   #text: string;
   #rows = 0;
   #bytes = 0;
@@ -121,6 +123,11 @@ export class Writer {
     this.#rows += 1;
   }
 
+  /** Of the finished file, hex. */
+  sha256(): string {
+    return this.#hash.digest('hex');
+  }
+
   async #rest(row: number): Promise<void> {
     this.#signal.throwIfAborted();
     if (this.#text.length >= writeBytes) await this.#flush();
@@ -133,6 +140,7 @@ export class Writer {
     this.#text = '';
     let at = 0;
     while (at < bytes.length) at += (await this.#file.write(bytes, at)).bytesWritten;
+    this.#hash.update(bytes);
     this.#bytes += bytes.length;
     const now = performance.now();
     if (now - this.#toldMs < sqlLimits.exportTellIntervalMs) return;

@@ -114,6 +114,8 @@ export class Exports {
       file = undefined;
       signal.throwIfAborted();
       const path = await publish(partial, directory, wanted);
+      const { rows, bytes } = progress;
+      result.keeper?.({ format, rows, bytes, sha256: writer.sha256() });
       this.#tell(first.id, { ...progress, path, state: 'done' });
     } catch (cause) {
       await file?.close().catch(() => undefined);

@@ -10,6 +10,7 @@ import { cellCharactersShown } from '../../contract/bridge/sql.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import type { MarkedColumns } from './marks.js';
 import { RowStore } from './row-store.js';
+import type { Keeper } from './shown.js';
 import { typeKind, typeName } from './types.js';
 import { type Order, orderOf, overtaken } from './view.js';
 
@@ -42,6 +43,8 @@ export class SqlResult {
   claimed = false;
   /** Rows came that were not kept. */
   dropped = false;
+  /** Takes down which files hold rows of it. */
+  keeper: Keeper | undefined;
 
   constructor(key: string, columns: readonly Column[], marks: MarkedColumns, rowsMax: number) {
     this.key = key;

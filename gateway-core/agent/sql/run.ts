@@ -212,6 +212,7 @@ export class Run {
       },
       columns: (columns) => {
         statement.result = new SqlResult(newKey('res'), columns, marks, this.options.rowsMax);
+        statement.result.keeper = this.#wire?.keeper;
         this.options.changed();
       },
       rows: (buffer, start, end) => this.#rows(statement.result, buffer, start, end),

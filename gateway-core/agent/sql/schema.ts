@@ -176,10 +176,8 @@ export class Schemas {
     try {
       const detail = await this.#options.detail(connection);
       const stream = await this.#options.openStream(connection);
-      return await WireSession.open(stream, {
-        user: detail.user ?? 'throughline',
-        database: detail.database ?? connection,
-      });
+      const place = { user: detail.user ?? 'throughline', database: detail.database ?? connection };
+      return await WireSession.open(stream, place, this.#options.recorded?.(stream));
     } catch (error) {
       held.wire = undefined;
       throw error;

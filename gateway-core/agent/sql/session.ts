@@ -66,10 +66,8 @@ export class EditorSession {
     try {
       const detail = await this.#options.detail(this.connection);
       const stream = await this.#options.openStream(this.connection);
-      const wire = await WireSession.open(stream, {
-        user: detail.user ?? 'throughline',
-        database: detail.database ?? this.connection,
-      });
+      const place = { user: detail.user ?? 'throughline', database: detail.database ?? this.connection };
+      const wire = await WireSession.open(stream, place, this.#options.recorded?.(stream));
       this.#opened(wire);
     } catch (cause) {
       this.#state = 'closed';

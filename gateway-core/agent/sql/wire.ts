@@ -19,6 +19,8 @@ import { MessageWriter } from '../../codec/postgres/writer.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { sqlLimits } from './limits.js';
 import { type Marks, readMarks } from './marks.js';
+import type { ShowRecorder } from './options.js';
+import { type Keeper, ShownResults } from './shown.js';
 
 /** What comes back of a simple query, in order. */
 export interface QuerySink {
@@ -55,11 +57,13 @@ export class WireSession {
   #fatal: readonly NoticeField[] | undefined;
   #ended = false;
   #paused = false;
+  readonly #shown: ShownResults | undefined;
   /** Called once, when the session is over, with the last error that it sent. */
   onEnd: ((fatal: readonly NoticeField[] | undefined) => void) | undefined;
 
-  private constructor(stream: Duplex) {
+  private constructor(stream: Duplex, shown: ShownResults | undefined) {
     this.#stream = stream;
+    this.#shown = shown;
     stream.on('data', (chunk: Buffer) => this.#push(chunk));
     stream.on('error', () => undefined);
     stream.on('close', () => this.#end());
@@ -70,8 +74,10 @@ export class WireSession {
   static async open(
     stream: Duplex,
     settings: { readonly user: string; readonly database: string },
+    recorder?: ShowRecorder,
   ): Promise<WireSession> {
-    const session = new WireSession(stream);
+    const shown = recorder === undefined ? undefined : new ShownResults(recorder);
+    const session = new WireSession(stream, shown);
     const opened = session.#untilReady();
     stream.write(
       buildStartupMessage(0, [
@@ -95,6 +101,11 @@ export class WireSession {
       clearTimeout(timer);
     }
     return session;
+  }
+
+  /** Where the file goes on record that the result which comes now is kept in. */
+  get keeper(): Keeper | undefined {
+    return this.#shown?.keeper();
   }
 
   get status(): TransactionStatus {
@@ -166,6 +177,7 @@ export class WireSession {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#shown?.end(false);
     this.#ready?.(this.#fatal === undefined ? lost() : refused(this.#fatal));
     this.onEnd?.(this.#fatal);
   }
@@ -188,17 +200,20 @@ export class WireSession {
     const framer = this.#framer;
     switch (framer.type) {
       case backendTypes.dataRow:
+        this.#shown?.rows(framer.buffer, framer.start, framer.end);
         this.#sink?.rows(framer.buffer, framer.start, framer.end);
         return true;
       case backendTypes.rowDescription: {
         const read = readRowDescription(framer);
         if (read.kind === 'malformed') return false;
+        this.#shown?.begin(read.columns.length);
         this.#sink?.columns(read.columns);
         return true;
       }
       case backendTypes.commandComplete: {
         const read = readCommandComplete(framer);
         if (read.kind === 'malformed') return false;
+        this.#shown?.end(true);
         this.#sink?.complete(read.tag);
         return true;
       }
@@ -262,6 +277,7 @@ export class WireSession {
     const severity = noticeField(read.fields, 'V') ?? noticeField(read.fields, 'S');
     if (isError && (severity === 'FATAL' || severity === 'PANIC' || this.#sink === undefined))
       this.#fatal = read.fields;
+    if (isError) this.#shown?.end(false);
     if (isError) this.#sink?.failed(read.fields);
     else this.#sink?.noticed(read.fields);
     return true;

@@ -6,7 +6,7 @@ import { type Passfile, passfileOf } from '../../agent/tunnel/passfile.js';
 import { openTunnel, type Tunnel, type TunnelEvent } from '../../agent/tunnel/tunnel.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { type Usable, usableConnection } from '../connection.js';
-import { argument, type Context, type Run, withGateway } from '../context.js';
+import { argument, type Context, type Run, withRecordedGateway } from '../context.js';
 import { failureOf, printFailure } from '../failure.js';
 import { bold, print, printJson } from '../output.js';
 import { parseWhole } from '../values.js';
@@ -14,7 +14,7 @@ import { parseWhole } from '../values.js';
 export const run: Run = (context, input) => {
   const port = input.text('port');
   const wanted = port === undefined ? undefined : parseWhole(port, '--port', 0, 65_535);
-  return withGateway(context, input, async (gateway, state) => {
+  return withRecordedGateway(context, input, async (gateway, state) => {
     const usable = await usableConnection(gateway, argument(input));
     const tunnel = await open(context, gateway, state, usable, wanted);
     const passfile = passfileOf(tunnel);

@@ -6,14 +6,14 @@ import { passfileOf } from '../../agent/tunnel/passfile.js';
 import { openTunnel, type Tunnel } from '../../agent/tunnel/tunnel.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { type Usable, usableConnection } from '../connection.js';
-import { type Context, type Run, withGateway } from '../context.js';
+import { type Context, type Run, withRecordedGateway } from '../context.js';
 import { reporter } from './connect.js';
 
 /** How long the program's last bytes (a goodbye to the server) may take after it has ended. */
 const drainMs = 1000;
 
 export const run: Run = (context, input) =>
-  withGateway(context, input, async (gateway, state) => {
+  withRecordedGateway(context, input, async (gateway, state) => {
     const [name, program, ...rest] = input.arguments;
     if (name === undefined || program === undefined)
       throw new Error('commander lets no required argument be missing');

@@ -8,14 +8,14 @@ import { socketLooking } from '../../agent/tunnel/behind.js';
 import { AgentLabel, DelegableAction, delegationLimits } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { ConnectionName } from '../../contract/ids.js';
-import { type Context, type Input, type Run, withGateway } from '../context.js';
+import { type Context, type Input, type Run, withRecordedGateway } from '../context.js';
 import { failureOf, printFailure } from '../failure.js';
 import { isolation } from '../isolation.js';
 import { parseDurationMs, parseWhole } from '../values.js';
 import { onlyRefusals, outliveSignals, runProgram, withoutLibpq } from './exec.js';
 
 export const run: Run = (context, input) =>
-  withGateway(context, input, async (gateway, state) => {
+  withRecordedGateway(context, input, async (gateway, state) => {
     const [program, ...rest] = input.arguments;
     if (program === undefined) throw new Error('commander lets no required argument be missing');
     const request = wanted(input);

@@ -73,8 +73,14 @@ export const SpoolState = z.object({
   waiting: z.string().optional(),
   /** What the gateway will not take, or what stands in quarantine. Nothing of it is deleted. */
   refused: z.array(z.object({ segment: z.number().int(), reason: z.string() })),
+  /** Sessions of this run that this desktop has no record of: it could not keep one, or the gateway takes none. */
+  unrecorded: z.number().int().nonnegative().optional(),
 });
 export type SpoolState = z.infer<typeof SpoolState>;
+
+/** The gateway's log does not hold what this desktop holds of it. */
+export const LogConflict = z.object({ at: Timestamp, why: z.string() });
+export type LogConflict = z.infer<typeof LogConflict>;
 
 /** Everything about the app that stands outside a view. One value, so that nothing can disagree. */
 export const AppState = z.object({
@@ -87,6 +93,9 @@ export const AppState = z.object({
   agent: z.enum(['running', 'starting', 'stopped']),
   gateway: GatewayState.optional(),
   signIn: SignInState,
+  /** Of the gateway above. */
+  spool: SpoolState.optional(),
+  logConflict: LogConflict.optional(),
   /** The gateway that this start was told to go to, while nobody has said that its certificate is the right one. */
   wanted: z.string().optional(),
   /** The gateway that this app runs itself, once the demo was started. */

@@ -20,6 +20,13 @@ import {
   upgradeProtocol,
 } from '../../../gateway-core/contract/api.js';
 import { ThroughlineError, toProblem } from '../../../gateway-core/contract/errors.js';
+import {
+  type SpoolAck,
+  SpoolAppend,
+  saltHeader,
+  sessionHeader,
+  spoolHeader,
+} from '../../../gateway-core/contract/local-record.js';
 import { makeCertificates, type TestCertificates } from './certificates.js';
 
 /** What a test wants to be different. All of it can be changed while the gateway runs. */
@@ -40,6 +47,11 @@ export interface FakeBehaviour {
   stream: ((stream: Duplex, connection: string) => void) | ThroughlineError;
   /** Bytes that follow the 101 in the same packet. */
   streamHead: string;
+  /** The session that a stream with a record at the other end will be; undefined: no such thing is known here. */
+  session: (() => { readonly session: string; readonly salt: string }) | undefined;
+  /** What it does with a desktop's records. */
+  spool: ((device: string, segment: number, body: SpoolAppend) => SpoolAck) | undefined;
+  logKey: string;
   /** Refuses every connection, as if nobody listened. */
   down: boolean;
 }
@@ -115,6 +127,9 @@ export async function startFakeGateway(changes: Partial<FakeBehaviour> = {}): Pr
     routes: {},
     stream: (stream) => stream.pipe(stream),
     streamHead: '',
+    session: undefined,
+    spool: undefined,
+    logKey: 'fake+00000000+AAAA',
     down: false,
     ...changes,
   };
@@ -265,7 +280,7 @@ export async function startFakeGateway(changes: Partial<FakeBehaviour> = {}): Pr
     version: '0.0.0',
     demo: behaviour.demo,
     issuer: behaviour.issuer ?? url,
-    logKey: 'fake+00000000+AAAA',
+    logKey: behaviour.logKey,
     listeners: { postgres: '127.0.0.1:15432' },
   });
 
@@ -284,6 +299,11 @@ export async function startFakeGateway(changes: Partial<FakeBehaviour> = {}): Pr
       return oauth(request, response, pathname, body);
     }
     const ticket = await authenticate(request);
+    const spooled = /^\/v1\/spool\/([^/]+)\/(\d+)$/.exec(pathname);
+    if (behaviour.spool !== undefined && spooled !== null) {
+      const [, device = '', segment] = spooled;
+      return json(response, behaviour.spool(device, Number(segment), SpoolAppend.parse(JSON.parse(body))));
+    }
     const route = { ...defaultRoutes(ticket), ...behaviour.routes }[`${request.method} ${pathname}`];
     if (typeof route === 'function') return (route as RouteHandler)(request, response, body, searchParams);
     if (route instanceof ThroughlineError) throw route;
@@ -345,9 +365,16 @@ export async function startFakeGateway(changes: Partial<FakeBehaviour> = {}): Pr
       throw new ThroughlineError('invalid-request', 'no upgrade');
     const { stream } = behaviour;
     if (stream instanceof ThroughlineError) throw stream;
-    socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${upgradeProtocol}\r\n\r\n${behaviour.streamHead}`,
-    );
+    const recorded = request.headers[spoolHeader] === undefined ? undefined : behaviour.session?.();
+    const lines = [
+      'HTTP/1.1 101 Switching Protocols',
+      'connection: Upgrade',
+      `upgrade: ${upgradeProtocol}`,
+      ...(recorded === undefined
+        ? []
+        : [`${sessionHeader}: ${recorded.session}`, `${saltHeader}: ${recorded.salt}`]),
+    ];
+    socket.write(`${lines.join('\r\n')}\r\n\r\n${behaviour.streamHead}`);
     if (head.length > 0) socket.unshift(head);
     stream(socket, decodeURIComponent((request.url ?? '').split('/')[3] ?? ''));
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'vitest';
 import { login } from '../../../gateway-core/agent/client/login.js';
 import { type ClientState, openState } from '../../../gateway-core/agent/client/state.js';
+import type { LinkRecording } from '../../../gateway-core/agent/service/gateway-link.js';
 import type { FakeGateway } from './fake-gateway.js';
 
 /** A home of its own for the client, without any keyring. */
@@ -31,3 +32,11 @@ export function demoLogin(gateway: FakeGateway, state: ClientState): Promise<unk
   const method = { kind: 'demo', user: 'contractor', secretFile: gateway.secretFile } as const;
   return login({ state, gateway: gateway.url, method, trust: {} });
 }
+
+/** For those who have nothing to do with this desktop's own record. */
+export const noRecording: LinkRecording = {
+  recorder: undefined,
+  state: () => ({}),
+  know: () => undefined,
+  reached: () => undefined,
+};

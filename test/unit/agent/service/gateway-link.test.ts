@@ -6,7 +6,7 @@ import { serviceLimits } from '../../../../gateway-core/agent/service/limits.js'
 import { type LiveItem, paths } from '../../../../gateway-core/contract/api.js';
 import type { AppState } from '../../../../gateway-core/contract/bridge/app.js';
 import { type FakeGateway, type RouteHandler, startFakeGateway } from '../fake-gateway.js';
-import { demoLogin, remove, temporaryHome } from '../support.js';
+import { demoLogin, noRecording, remove, temporaryHome } from '../support.js';
 
 /** How long the link wanted to wait, each time; short waits are made shorter, so that a count of them is soon there. */
 const waits = vi.hoisted((): number[] => []);
@@ -61,6 +61,7 @@ function link(openBrowser: (url: string) => void = () => undefined): GatewayLink
       endings.push(why);
       return Promise.resolve();
     },
+    recording: noRecording,
     begun: () => {
       begun += 1;
     },
@@ -230,6 +231,7 @@ describe('signing out', () => {
       openBrowser: () => undefined,
       facts: { version: '0', platform: 'test' },
       ended: () => Promise.reject(new Error('a tunnel does not close')),
+      recording: noRecording,
       begun: () => undefined,
     });
     links.push(made);
