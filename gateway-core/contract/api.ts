@@ -248,6 +248,15 @@ export const LiveItem = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('statement'), session: SessionId, statement: StatementView }),
   /** A node of the tree of who acts now. */
   z.object({ kind: z.literal('agent'), ...AgentChange.shape }),
+  /** A delegation's credential came from somebody that it was not given to; told to its person, and to who looks after people. */
+  z.object({
+    kind: z.literal('misuse'),
+    at: Timestamp,
+    misuse: z.enum(['shared', 'inherited', 'other-device', 'overlapping']),
+    delegation: z.string(),
+    chain: Chain,
+    verdict: z.enum(['denied', 'attributed']),
+  }),
   /** Connections or policies changed: what the person may do has to be read again. */
   z.object({ kind: z.literal('rights') }),
   /** The reader was too slow and missed something: everything has to be read again. */

@@ -54,7 +54,7 @@ export interface Actor {
   readonly delegations?: readonly string[];
   /** Whether the desktop could tell which process is behind this; absent: nobody looked. */
   readonly lineage?: 'attributed' | 'unattributed';
-  /** It came with the handle of a delegation above its own. */
-  readonly inherited?: true;
+  /** It came with a credential that was given to somebody else, and is let in all the same. */
+  readonly misuse?: 'inherited' | 'shared' | 'overlapping';
   readonly expiresAtMs: number;
 }

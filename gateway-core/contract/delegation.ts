@@ -92,6 +92,25 @@ export const Lineage = z.discriminatedUnion('kind', [
 ]);
 export type Lineage = z.infer<typeof Lineage>;
 
+/** `attribute`: let in as whoever it really is, which policy sees in `context.chain.credential`. */
+const Verdict = z.enum(['deny', 'attribute']);
+
+/**
+ * What happens to a delegation's credential that comes from somebody it was not given to. With the key of another device
+ * it is always denied: then there is nobody here to whom it could be attributed.
+ */
+export const MisuseRules = z
+  .object({
+    /** From a process of the same device, outside the tree that it was given to. */
+    shared: Verdict.default('deny'),
+    /** From a child of the one that it was given to, which has a delegation of its own. */
+    inherited: Verdict.default('attribute'),
+    /** At a native listener, from two addresses at once. */
+    overlapping: Verdict.default('deny'),
+  })
+  .strict();
+export type MisuseRules = z.infer<typeof MisuseRules>;
+
 export const DelegableAction = z.enum(actions).refine((action) => !action.startsWith('admin:'), {
   error: 'admin actions cannot be delegated',
 });

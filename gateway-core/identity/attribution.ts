@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
 import { type Actor, type Chain, chainWith, type Hop, hasAgent, type Scope } from '../contract/chain.js';
-import type { Lineage, ProcessKey, ReportedProcess } from '../contract/delegation.js';
+import type { Lineage, MisuseRules, ProcessKey, ReportedProcess } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import type { Delegation } from './delegation.js';
 import { type Delegations, ownHop } from './delegations.js';
 
 /** What an attribution found that somebody should know. */
 export interface Misuse {
-  readonly kind: 'inherited';
+  readonly kind: 'inherited' | 'shared';
   readonly delegation: Delegation;
-  readonly to?: string;
+  /** To whom it is attributed instead: a delegation, or the node of a process. */
+  readonly to: string;
 }
 
 export interface Attributed {
@@ -33,19 +34,23 @@ type Attributable = Extract<Lineage, { kind: 'attributed' }>;
  * socket is the last hop. Undefined lineage: nobody looked, and the actor stays as presented.
  *
  * INVARIANT: the result's scopes are those presented, and more; nothing here widens.
- * @throws ThroughlineError denied: a credential outside the process tree that it was given to, or a revoked process
+ * @throws MisusedCredential: not given to this process, and the rules say so; ThroughlineError denied: a revoked process
  */
 export function attribute(
   presented: Actor,
   lineage: Lineage | undefined,
-  rooms: { readonly delegations: Delegations; readonly isRevoked: (node: string) => boolean },
+  rooms: {
+    readonly delegations: Delegations;
+    readonly isRevoked: (node: string) => boolean;
+    readonly misuse: MisuseRules;
+  },
   use: 'stream' | 'request',
 ): Attributed {
   const own = presented.delegation === undefined ? undefined : rooms.delegations.get(presented.delegation);
   // A handle that was given to a process is taken from nobody who does not say which process it is.
   const byHandle = presented.chain.at(-1)?.assurance === 'issued';
   if (own?.evidence !== undefined && byHandle && lineage?.kind !== 'attributed')
-    throw new SharedCredential(own, presented);
+    throw new MisusedCredential('shared', own, presented);
   if (lineage === undefined) return { actor: presented, misuse: undefined };
   if (lineage.kind === 'unattributed')
     return { actor: { ...presented, lineage: 'unattributed' }, misuse: undefined };
@@ -68,15 +73,24 @@ export function attribute(
     );
   // Whoever holds the key speaks for itself, wherever it runs; the programs at its port are those below the process.
   const checked = own?.evidence !== undefined && (byHandle || use === 'stream');
-  if (checked && !isBelow(own, steps)) throw new SharedCredential(own, presented);
-  const actor = chained(presented, steps, rooms.delegations, use);
-  const deepest = actor.delegations?.at(-1);
-  const inherited =
-    own !== undefined && deepest !== undefined && deepest !== own.id && own.handleHash !== undefined;
-  return {
-    actor: { ...actor, lineage: 'attributed', ...(inherited ? { inherited } : {}) },
-    misuse: inherited ? { kind: 'inherited', delegation: own, to: deepest } : undefined,
+  const actor: Actor = {
+    ...chained(presented, steps, rooms.delegations, use),
+    lineage: 'attributed',
   };
+  const misuse =
+    checked && !isBelow(own, steps)
+      ? ({ kind: 'shared', delegation: own, to: steps.at(-1)?.node.id ?? own.id } as const)
+      : inheritance(own, actor);
+  if (misuse === undefined) return { actor, misuse };
+  if (rooms.misuse[misuse.kind] === 'deny')
+    throw new MisusedCredential(misuse.kind, misuse.delegation, presented);
+  return { actor: { ...actor, misuse: misuse.kind }, misuse };
+}
+
+function inheritance(own: Delegation | undefined, { delegations }: Actor): Misuse | undefined {
+  const deepest = delegations?.at(-1);
+  if (own?.handleHash === undefined || deepest === undefined || deepest === own.id) return undefined;
+  return { kind: 'inherited', delegation: own, to: deepest };
 }
 
 /**
@@ -103,14 +117,17 @@ export function mayGiveTo(
 }
 
 /** A delegation's credential was used by a process that it was not given to. */
-export class SharedCredential extends ThroughlineError {
+export class MisusedCredential extends ThroughlineError {
+  readonly misuse: Misuse['kind'];
   readonly delegation: Delegation;
   readonly presented: Actor;
 
-  constructor(delegation: Delegation, presented: Actor) {
-    super('denied', `the delegation "${delegation.label}" was given to another process: it is not shared`, {
+  constructor(misuse: Misuse['kind'], delegation: Delegation, presented: Actor) {
+    const whose = misuse === 'shared' ? 'another process' : 'the parent of this process';
+    super('denied', `the delegation "${delegation.label}" was given to ${whose}: it is not shared`, {
       action: 'start the program below `throughline run`, or mint a delegation of its own',
     });
+    this.misuse = misuse;
     this.delegation = delegation;
     this.presented = presented;
   }

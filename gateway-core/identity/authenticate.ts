@@ -1,7 +1,7 @@
 import type { Actor, Chain } from '../contract/chain.js';
-import { delegationLimits, Lineage } from '../contract/delegation.js';
+import { delegationLimits, Lineage, type MisuseRules } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
-import { attribute, SharedCredential } from './attribution.js';
+import { attribute, MisusedCredential } from './attribution.js';
 import { type Clock, TokenBuckets } from './bounded.js';
 import type { Delegation } from './delegation.js';
 import { actorOfDelegation, type Delegations } from './delegations.js';
@@ -95,6 +95,7 @@ export function createAuthenticate(options: {
   readonly delegations: Delegations;
   /** Whether a process without a delegation of its own was revoked, by the id of its node. */
   readonly isRevoked: (node: string) => boolean;
+  readonly misuse: MisuseRules;
 }): Authenticate {
   const { clock, origin, nonces, record, signIns, delegations } = options;
   const replays = new ReplayCache(nonces);
@@ -189,7 +190,8 @@ export function createAuthenticate(options: {
     actor: Actor,
   ): Promise<Actor> {
     try {
-      const found = attribute(actor, lineage, { delegations, isRevoked: options.isRevoked }, use);
+      const { isRevoked, misuse: rules } = options;
+      const found = attribute(actor, lineage, { delegations, isRevoked, misuse: rules }, use);
       if (found.misuse !== undefined)
         await misuse(
           found.misuse.kind,
@@ -200,8 +202,8 @@ export function createAuthenticate(options: {
         );
       return found.actor;
     } catch (error) {
-      if (error instanceof SharedCredential)
-        await misuse('shared', error.delegation, error.presented.chain, 'denied');
+      if (error instanceof MisusedCredential)
+        await misuse(error.misuse, error.delegation, error.presented.chain, 'denied');
       throw error;
     }
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SecretReference } from '../contract/connection.js';
+import { MisuseRules } from '../contract/delegation.js';
 import { isLoopbackHost } from './bounded.js';
 import { identityLimits } from './limits.js';
 
@@ -113,6 +114,7 @@ export const IdentityConfig = z
   .object({
     providers: z.array(ProviderConfig).max(identityLimits.providersMax).default([]),
     workloadIssuers: z.array(WorkloadIssuer).max(identityLimits.workloadIssuersMax).default([]),
+    misuse: MisuseRules.prefault({}),
     /**
      * Whoever the provider vouches for with exactly this claim gets the group `admin`. `email` counts only when
      * it is verified. With several providers, `provider` says whose word is meant.

@@ -172,6 +172,7 @@ export function createIdentity(options: {
       signIns,
       delegations,
       isRevoked: options.isRevoked ?? (() => false),
+      misuse: config.misuse,
     }),
     delegations,
     liveSignIn: signIns.live,

@@ -213,7 +213,7 @@ function baseContext(actor: Actor, nowMs: number): Cedar.Context {
         .slice(1)
         .map((hop) => hop.name),
       lineage: actor.lineage ?? 'none',
-      credential: actor.inherited === true ? 'inherited' : 'own',
+      credential: actor.misuse ?? 'own',
     },
     time: {
       hour: now.getUTCHours(),

@@ -244,6 +244,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       tree: rooms.tree,
       ownPrincipal: by,
       maySeeTree: (on) => permissions.watch(actor, on),
+      looksAfterPeople: () => permissions.admin(actor, 'admin:people').kind === 'allow',
       maySeeStatements: (node) => permissions.viewsNode(actor, node),
       noteOthers: () => recorder.record({ kind: 'record.read', by, what: 'live' }),
       isOver: () => identity.isSignInEnded(signIn),

@@ -33,6 +33,7 @@ export const GatewayConfig = z
     identityProviders: IdentityConfig.shape.providers,
     bootstrapAdmin: IdentityConfig.shape.bootstrapAdmin,
     workloadIssuers: IdentityConfig.shape.workloadIssuers,
+    misuse: IdentityConfig.shape.misuse,
     /** What `{env: NAME}` and `{file: PATH}` in credentials may name. Nothing by default. */
     references: z
       .object({ env: z.array(z.string()).default([]), files: z.array(z.string()).default([]) })

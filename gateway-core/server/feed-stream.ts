@@ -16,6 +16,7 @@ export interface FeedStreamOptions {
   readonly maySeeTree: (connections: ReadonlySet<string>) => boolean;
   /** Whether the reader may view the sessions of this node's principal on its connections. */
   readonly maySeeStatements: (node: AgentNode) => boolean;
+  readonly looksAfterPeople: () => boolean;
   /** Puts on record that this person reads along with others; until that is durable nothing of it is told. */
   readonly noteOthers: () => Promise<void>;
   /** Asked at every beat. */
@@ -105,6 +106,10 @@ class FeedStream {
         signIn,
         maySee: options.maySee,
         tell: (line, of, session) => this.#tell(line, of, session),
+        alert: (line, principal) => {
+          const { ownPrincipal, looksAfterPeople } = options;
+          if (principal === ownPrincipal || looksAfterPeople()) this.#add(line, true);
+        },
         rightsChanged: () => {
           this.#waiting.rightsChanged();
           this.#wake?.();

@@ -282,6 +282,7 @@ async function compose(
     },
     beforeDial: async (connection) => demo?.address(connection, connections),
     isRevoked: (node) => revoked.has(node),
+    overlapping: config.misuse.overlapping,
     now,
   });
   const postgres = await postgresListener(options, listen, () => sessions, recorder);
@@ -435,6 +436,7 @@ async function identitySettings(config: GatewayConfig, secrets: SecretsPort) {
     providers: config.identityProviders,
     bootstrapAdmin: config.bootstrapAdmin,
     workloadIssuers: config.workloadIssuers,
+    misuse: config.misuse,
   });
   const providers = [];
   for (const provider of parsed.providers) {

@@ -28,6 +28,7 @@ export const feedLimits = {
 type Started = Extract<AuditEventInput, { kind: 'session.started' }>;
 type Ended = Extract<AuditEventInput, { kind: 'session.ended' }>;
 type Decided = Extract<AuditEventInput, { kind: 'statement.decided' }>;
+type Misused = Extract<AuditEventInput, { kind: 'credential.misused' }>;
 type Statement = Decided | Extract<AuditEventInput, { kind: 'statement.ended' }>;
 
 /** What a line is about: a statement is told of others only once that is on record. */
@@ -40,6 +41,8 @@ export interface Reader {
   /** `line` is one LiveItem with its line end, the same string for every reader. */
   readonly tell: (line: string, of: LineOf, session: SessionView) => void;
   readonly rightsChanged: () => void;
+  /** A line about the credential of somebody's agent. */
+  readonly alert: (line: string, principal: string) => void;
 }
 
 interface Live {
@@ -99,6 +102,12 @@ export class LiveFeed {
       if (this.#readers.size > 0) this.#statement(event, live);
     } else if (event.kind === 'session.started') this.#started(event);
     else if (event.kind === 'session.ended') this.#ended(event);
+    else if (event.kind === 'credential.misused') this.#misused(event);
+  }
+
+  #misused({ misuse, delegation, chain, verdict }: Misused): void {
+    const line = lineOf({ kind: 'misuse', at: this.#at(), misuse, delegation, chain, verdict });
+    for (const reader of this.#readers.keys()) reader.alert(line, chain[0].id);
   }
 
   /** It could not be kept. A session is over all the same; its end is told when the record has one. */

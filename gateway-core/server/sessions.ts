@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Actor } from '../contract/chain.js';
 import { rowsKeptBytes } from '../contract/connection.js';
-import type { Lineage } from '../contract/delegation.js';
+import type { Lineage, MisuseRules } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import type { SessionBehind } from '../contract/events.js';
 import type { DelegationId, SessionId } from '../contract/ids.js';
@@ -45,6 +45,8 @@ export interface SessionRooms {
   readonly beforeDial: (connection: Connection) => Promise<string | undefined>;
   /** A process that was revoked, by the id of its node. */
   readonly isRevoked: (node: string) => boolean;
+  /** What happens to a delegation's handle that is used from two addresses at once. */
+  readonly overlapping: MisuseRules['overlapping'];
   readonly now: () => number;
 }
 
@@ -203,9 +205,9 @@ export class SessionServer {
         });
       return;
     }
-    const { actor } = handle;
-    const leave = await this.#useFrom(handle.actor, handle.id, socket.remoteAddress ?? '', start.stream);
-    if (leave === undefined) return;
+    const place = await this.#useFrom(handle.actor, handle.id, socket.remoteAddress ?? '', start.stream);
+    if (place === undefined) return;
+    const { actor, leave } = place;
     try {
       const admission = this.admit(actor, connection.name);
       const plain = { ...start, negotiation: undefined };
@@ -226,18 +228,20 @@ export class SessionServer {
     id: DelegationId,
     address: string,
     stream: Duplex,
-  ): Promise<(() => void) | undefined> {
-    const { identity, recorder } = this.#rooms;
-    if (identity.delegations.get(id) === undefined) return () => undefined;
+  ): Promise<{ readonly actor: Actor; readonly leave: () => void } | undefined> {
+    const { identity, recorder, overlapping } = this.#rooms;
+    if (identity.delegations.get(id) === undefined) return { actor, leave: () => undefined };
     const use = this.#usedFrom.get(id) ?? { address, sessions: 0 };
-    if (use.address !== address) {
+    const overlaps = use.address !== address;
+    if (overlaps)
       await recorder.record({
         kind: 'credential.misused',
         misuse: 'overlapping',
         delegation: id,
         chain: actor.chain,
-        verdict: 'denied',
+        verdict: overlapping === 'deny' ? 'denied' : 'attributed',
       });
+    if (overlaps && overlapping === 'deny') {
       await sayFatal(stream, {
         code: '28000',
         message: 'the handle is in use from another address: it is not shared',
@@ -247,9 +251,12 @@ export class SessionServer {
     }
     use.sessions += 1;
     this.#usedFrom.set(id, use);
-    return () => {
-      use.sessions -= 1;
-      if (use.sessions === 0) this.#usedFrom.delete(id);
+    return {
+      actor: overlaps ? { ...actor, misuse: 'overlapping' } : actor,
+      leave: () => {
+        use.sessions -= 1;
+        if (use.sessions === 0) this.#usedFrom.delete(id);
+      },
     };
   }
 

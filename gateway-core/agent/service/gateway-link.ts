@@ -18,6 +18,7 @@ import type { Emit } from './emit.js';
 import { Endings } from './endings.js';
 import { toBridgeError } from './failure.js';
 import { serviceLimits } from './limits.js';
+import { misuseNotice } from './misuse-notice.js';
 
 export interface LinkRecording {
   readonly recorder: StreamRecorder | undefined;
@@ -404,6 +405,8 @@ export class GatewayLink {
         return emit('statement.changed', { session: item.session, statement: item.statement });
       case 'agent':
         return emit('agent.changed', { at: item.at, change: item.change, node: item.node });
+      case 'misuse':
+        return emit('notice', misuseNotice(item));
       case 'rights':
         await this.#readWho(gateway);
         this.#tell();

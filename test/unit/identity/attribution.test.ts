@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Actor } from '../../../gateway-core/contract/chain.js';
-import type { Lineage } from '../../../gateway-core/contract/delegation.js';
+import { type Lineage, MisuseRules } from '../../../gateway-core/contract/delegation.js';
 import { ConnectionName } from '../../../gateway-core/contract/ids.js';
 import { attribute, mayGiveTo, nodeId } from '../../../gateway-core/identity/attribution.js';
 import { actorOf, bootId, evidence, lineage, mint, names, process, signedIn } from './delegation-setup.js';
@@ -13,7 +13,12 @@ async function rooms() {
   const revoked = new Set<string>();
   const { delegations } = base.gateway.identity;
   const place = (presented = base.actor, found?: Lineage, how: 'stream' | 'request' = 'stream') =>
-    attribute(presented, found, { delegations, isRevoked: (node) => revoked.has(node) }, how).actor;
+    attribute(
+      presented,
+      found,
+      { delegations, isRevoked: (node) => revoked.has(node), misuse: MisuseRules.parse({}) },
+      how,
+    ).actor;
   return { ...base, delegations, revoked, place };
 }
 
@@ -77,6 +82,53 @@ describe('a chain by lineage', () => {
     expect(result).toMatchObject({ ok: false, error: { code: 'denied' } });
     expect(gateway.events).toContainEqual(
       expect.objectContaining({ kind: 'credential.misused', misuse: 'shared', verdict: 'denied' }),
+    );
+  });
+
+  it('of a handle outside its tree is the process’ that used it, where the rules say so, and that is on record', async () => {
+    const misuse = MisuseRules.parse({ shared: 'attribute' });
+    const { gateway, device, actor } = await signedIn({ config: { misuse } });
+    const { delegation, handle } = await mint(gateway, actor, {
+      label: 'reviewer',
+      evidence: evidence(20),
+      connections: [ConnectionName.parse('a')],
+    });
+    const credential = `${delegation.id}.${handle}`;
+    const found = lineage(process(50, { name: 'psql' }), process(45, { agent: 'codex' }), process(10));
+    const placed = await actorOf(gateway, device, credential, { lineage: found, use });
+    expect(names(placed)).toBe('reviewer issued > codex observed > psql observed');
+    expect(placed).toMatchObject({ misuse: 'shared', scopes: [{}, { connections: ['a'] }, {}, {}] });
+    expect(gateway.events).toContainEqual(
+      expect.objectContaining({
+        kind: 'credential.misused',
+        misuse: 'shared',
+        verdict: 'attributed',
+        to: nodeId(bootId, process(50)),
+      }),
+    );
+    // Nobody to whom it could be attributed.
+    await expect(actorOf(gateway, device, credential)).rejects.toThrow('it is not shared');
+    const unattributed = { lineage: { kind: 'unattributed', reason: 'platform' }, use } as const;
+    await expect(actorOf(gateway, device, credential, unattributed)).rejects.toThrow('it is not shared');
+    const thief = await Device.create();
+    await expect(actorOf(gateway, thief, credential, { lineage: found, use })).rejects.toThrow(
+      /another device/,
+    );
+  });
+
+  it('of a child that presents its parent’s handle is refused where the rules say so', async () => {
+    const misuse = MisuseRules.parse({ inherited: 'deny' });
+    const { gateway, device, actor } = await signedIn({ config: { misuse } });
+    const parent = await mint(gateway, actor, { label: 'parent', evidence: evidence(20) });
+    const credential = `${parent.delegation.id}.${parent.handle}`;
+    const parentActor = await actorOf(gateway, device, credential, { lineage: lineage(process(20)) });
+    await mint(gateway, parentActor, { label: 'child', evidence: evidence(30) });
+    const found = lineage(process(40, { name: 'psql' }), process(30), process(20));
+    await expect(actorOf(gateway, device, credential, { lineage: found, use })).rejects.toThrow(
+      /the parent of this process/,
+    );
+    expect(gateway.events).toContainEqual(
+      expect.objectContaining({ kind: 'credential.misused', misuse: 'inherited', verdict: 'denied' }),
     );
   });
 

@@ -1,5 +1,6 @@
 import { assert, dictionary, jsonValue, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MisuseRules } from '../../../gateway-core/contract/delegation.js';
 import { PrincipalId } from '../../../gateway-core/contract/ids.js';
 import { ExpiringMap, isLoopbackAddress, TokenBuckets } from '../../../gateway-core/identity/bounded.js';
 import { type Claims, personOf } from '../../../gateway-core/identity/claims.js';
@@ -180,7 +181,7 @@ describe('the config', () => {
     const state = await memoryState();
     const create = (issuerUrl: string, secret?: string) => () =>
       createIdentity({
-        config: { providers: [], workloadIssuers: [] },
+        config: { providers: [], workloadIssuers: [], misuse: MisuseRules.parse({}) },
         state,
         clock: Date.now,
         issuerUrl,

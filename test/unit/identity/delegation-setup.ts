@@ -20,8 +20,10 @@ export interface SignedIn {
   readonly actor: Actor;
 }
 
-export async function signedIn(): Promise<SignedIn> {
-  const gateway = await startGateway();
+export async function signedIn(
+  more: NonNullable<Parameters<typeof startGateway>[0]> = {},
+): Promise<SignedIn> {
+  const gateway = await startGateway(more);
   const device = await Device.create();
   const { ticket } = await device.demoSignIn(gateway, 'engineer');
   return { gateway, device, ticket, actor: await actorOf(gateway, device, ticket) };

@@ -70,6 +70,7 @@ export function newWorld(): World {
         tree: { onChange: () => () => undefined },
         ownPrincipal: me,
         maySeeTree: () => false,
+        looksAfterPeople: () => false,
         maySeeStatements: () => false,
         noteOthers: () => {
           notes += 1;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LiveItem } from '../../../gateway-core/contract/api.js';
+import type { AuditEventInput } from '../../../gateway-core/contract/events.js';
 import { feedLimits } from '../../../gateway-core/server/live-feed.js';
 import { me, newWorld, type World } from './feed-setup.js';
 
@@ -183,6 +184,28 @@ describe('statements of others', () => {
     work(1, me, 'select 1');
     expect(texts(await reader.read())).toEqual(['select 1', 'select 1']);
     expect(reader.notes()).toBe(0);
+  });
+});
+
+describe('a credential that turned up elsewhere', () => {
+  const misused = (principal: string) =>
+    ({
+      kind: 'credential.misused',
+      misuse: 'shared',
+      delegation: 'dlg_01J9ZQ4T3V8M6K2N5P7R9S1W0X',
+      chain: [{ id: principal, kind: 'person', name: principal, assurance: 'proven' }],
+      verdict: 'denied',
+    }) as unknown as AuditEventInput;
+
+  it('is told to its person and to who looks after people, and to nobody else', async () => {
+    const readers = [
+      world.open(),
+      world.open({ ownPrincipal: 'demo/admin', looksAfterPeople: () => true }),
+      world.open({ ownPrincipal: other }),
+    ];
+    world.feed.hear(misused(me));
+    const read = await Promise.all(readers.map((each) => each.read()));
+    expect(read.map(kinds)).toEqual([['beat', 'misuse'], ['beat', 'misuse'], ['beat']]);
   });
 });
 
