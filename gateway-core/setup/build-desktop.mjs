@@ -86,13 +86,28 @@ export async function bundleDesktop(compiled, folder) {
   const fresh = `${folder}.${process.pid}`;
   try {
     const written = await Promise.all(processes.map((each) => bundleProcess(compiled, fresh, each)));
-    writeFileSync(join(fresh, licencesFile), licencesIn(written.flat()));
+    const addon = copyAddon(fresh);
+    writeFileSync(join(fresh, licencesFile), licencesIn(written.flat(), addon ? ['koffi'] : []));
     cpSync(join(root, 'main', 'window', 'icons'), join(fresh, 'icons'), { recursive: true });
     rmSync(folder, { recursive: true, force: true });
     renameSync(fresh, folder);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
+}
+
+/**
+ * Koffi's addon for this processor, with which the agent asks the kernel who is at a socket: for Linux only, as nothing
+ * is asked elsewhere. Without it that takes longer. Built for another processor, the app has none.
+ */
+function copyAddon(folder) {
+  if (process.platform !== 'linux') return false;
+  const { arch } = process;
+  const addon = join(root, 'node_modules', '@koromix', `koffi-linux-${arch}`, `linux_${arch}`, 'koffi.node');
+  if (!existsSync(addon)) return false;
+  mkdirSync(join(folder, 'native'));
+  cpSync(addon, join(folder, 'native', 'koffi.node'));
+  return true;
 }
 
 async function bundleProcess(compiled, folder, { input, output, format }) {

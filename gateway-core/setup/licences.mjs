@@ -1,13 +1,16 @@
 /** What a bundle owes to the packages that it took in: their licences, in a file beside it. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 export const licencesFile = 'THIRD-PARTY-LICENSES.txt';
 
-/** The text of that file for what a bundler wrote. Throws for a package that does not say its licence. */
-export function licencesIn(output) {
+/** The text of that file for what a bundler wrote, and for packages that it took in otherwise. Throws for a package that does not say its licence. */
+export function licencesIn(output, more = []) {
   const chunks = output.filter((file) => file.type === 'chunk');
-  return licencesOf(packagesOf(chunks.flatMap((chunk) => Object.keys(chunk.modules))));
+  const folders = packagesOf(chunks.flatMap((chunk) => Object.keys(chunk.modules)));
+  const others = more.map((name) => fileURLToPath(new URL(`../../node_modules/${name}`, import.meta.url)));
+  return licencesOf([...folders, ...others]);
 }
 
 /** Folders of the packages that the modules come from. */

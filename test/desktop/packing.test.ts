@@ -8,6 +8,7 @@ import { createPackage, extractAll, type FileRecord, getRawHeader } from '@elect
 import { FuseState, FuseV1Options, FuseVersion, getCurrentFuseWire } from '@electron/fuses';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { addonBeside, loadAddon } from '../../gateway-core/agent/lineage/native.js';
 import { forkAgent } from '../../main/agent-host/fork.js';
 
 /**
@@ -21,6 +22,8 @@ const out = join(root, 'out');
 const fuseSentinel = 'dL7pKGdnNz796PbbjQWNKmHXBZaB9tsX';
 
 const programs = ['electron.mjs', 'agent-process.mjs', 'preload.cjs'];
+/** Outside the archive: for this processor, where there is one for it. */
+const addon = 'out/desktop/native/koffi.node';
 const icons = ['icon.png', 'tray.png', 'trayTemplate.png', 'trayTemplate@2x.png'];
 
 let scratch = '';
@@ -113,6 +116,7 @@ describe('the packed app', () => {
         'out/desktop/THIRD-PARTY-LICENSES.txt',
         ...programs.map((name) => `out/desktop/${name}`),
         ...icons.map((name) => `out/desktop/icons/${name}`),
+        addon,
       ].sort(),
     );
     const assets = [...packed.keys()].filter(page);
@@ -130,11 +134,27 @@ describe('the packed app', () => {
     const changed = [...packed.keys()].filter((path) => path !== 'package.json' && !same(path));
     expect(changed).toEqual([]);
     for (const [path, file] of packed) {
+      if (path === addon) continue;
       const hash = createHash('sha256')
         .update(readFileSync(join(app, path)))
         .digest('hex');
       expect([path, file.unpacked ?? false, file.integrity?.hash]).toEqual([path, false, hash]);
     }
+  });
+
+  it('holds one file beside the archive: the addon with which the agent asks the kernel, as its package has it', () => {
+    const unpacked = [...packed].filter(([, file]) => file.unpacked).map(([path]) => path);
+    expect(unpacked).toEqual([addon]);
+    const beside = addonBeside(new URL(`file://${archive}/out/desktop/agent-process.mjs`).href);
+    expect(beside).toBe(join(`${archive}.unpacked`, addon));
+    const found = readFileSync(beside);
+    const packaged = join(root, 'node_modules', '@koromix', `koffi-linux-${process.arch}`);
+    expect(found.equals(readFileSync(join(packaged, `linux_${process.arch}`, 'koffi.node')))).toBe(true);
+    expect(text('agent-process.mjs')).toContain('"native", "koffi.node"');
+    expect(text('THIRD-PARTY-LICENSES.txt')).toMatch(/^koffi \d/m);
+    // By itself, without its package: Node takes the place of Electron here.
+    const library = loadAddon(beside).load(null);
+    expect(library.func('int getpid()')()).toBe(process.pid);
   });
 
   it('starts at its own main program, and names no script and no package', () => {

@@ -1,3 +1,6 @@
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
 /** The few calls of the C library that /proc does not stand in for. */
 export interface Native {
   /** One request and its one answer over a netlink(7) socket of `protocol`; undefined for any failure. */
@@ -13,6 +16,8 @@ const sockRaw = 3;
 const sockCloexec = 0o2000000;
 const msgDontwait = 0x40;
 const wnohang = 1;
+/** prctl(2): asks, and changes nothing. */
+const prGetDumpable = 3;
 const answerBytesMax = 8192;
 
 type Call = (...args: unknown[]) => unknown;
@@ -27,25 +32,56 @@ export function loadNative(): Promise<Native | undefined> {
 }
 
 async function load(): Promise<Native | undefined> {
-  // A packed app has no packages, and looking for one would go through the folders above the app: of a mounted
-  // AppImage that is /tmp, where everyone may put a package of that name.
-  if (process.platform !== 'linux' || 'electron' in process.versions) return undefined;
+  if (process.platform !== 'linux') return undefined;
   try {
-    const { default: koffi } = (await importByName('koffi')) as typeof import('koffi');
-    // The program's own symbols: whichever C library Node was linked with.
-    const library = koffi.load(null);
-    const func = (definition: string): Call => library.func(definition) as Call;
-    return native({
-      socket: func('int socket(int domain, int type, int protocol)'),
-      send: func('intptr_t send(int fd, void *bytes, size_t length, int flags)'),
-      recv: func('intptr_t recv(int fd, void *bytes, size_t length, int flags)'),
-      close: func('int close(int fd)'),
-      prctl: func('int prctl(int option, ulong value, ulong three, ulong four, ulong five)'),
-      waitpid: func('int waitpid(int pid, void *status, int options)'),
-    });
+    const koffi =
+      'electron' in process.versions
+        ? loadAddon(addonBeside(import.meta.url))
+        : ((await importByName('koffi')) as typeof import('koffi')).default;
+    return nativeOf(koffi);
   } catch {
     return undefined;
   }
+}
+
+type Koffi = Pick<typeof import('koffi')['default'], 'load'>;
+
+/** @throws where the library cannot be called, which some find out with the first call only */
+function nativeOf(koffi: Koffi): Native {
+  // The program's own symbols: whichever C library Node was linked with.
+  const library = koffi.load(null);
+  const func = (definition: string): Call => library.func(definition) as Call;
+  const made = native({
+    socket: func('int socket(int domain, int type, int protocol)'),
+    send: func('intptr_t send(int fd, void *bytes, size_t length, int flags)'),
+    recv: func('intptr_t recv(int fd, void *bytes, size_t length, int flags)'),
+    close: func('int close(int fd)'),
+    prctl: func('int prctl(int option, ulong value, ulong three, ulong four, ulong five)'),
+    waitpid: func('int waitpid(int pid, void *status, int options)'),
+  });
+  // Every kind of call once, each of which does nothing: NETLINK_SOCK_DIAG ignores an empty message.
+  made.netlink(4, Buffer.alloc(16));
+  made.prctl(prGetDumpable, 0);
+  return made;
+}
+
+/**
+ * Where the build of the desktop puts the addon beside a program, seen from that program. It cannot be loaded from
+ * within an archive, so electron-builder leaves it beside that.
+ */
+export function addonBeside(program: string): string {
+  const path = join(dirname(fileURLToPath(program)), 'native', 'koffi.node');
+  return path.replace(/([\\/]app\.asar)(?=[\\/])/, '$1.unpacked');
+}
+
+/**
+ * Koffi's addon by itself. A packed app has no packages, and looking for one would go through the folders above the
+ * app: of a mounted AppImage that is /tmp, where everyone may put a package of that name. So this is one path, and no search.
+ */
+export function loadAddon(path: string): Koffi {
+  const module = { exports: {} };
+  process.dlopen(module, path);
+  return module.exports as Koffi;
 }
 
 /** Bundlers do not follow a name that is handed in: the package with its native code stays where it is. */
