@@ -188,6 +188,19 @@ describe('two sides of a session', () => {
     });
   });
 
+  it('end when the client is gone before its session has begun: nothing stays live', async () => {
+    for (let waitMs = 0; waitMs < 40; waitMs += 1) {
+      const { stream } = await desktop.stream('sides', waitMs % 2 === 0 ? 900 : undefined);
+      stream.write(startupPacket({ user: 'test', database: 'sides' }));
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      stream.destroy();
+    }
+    await until('no session is live', async () => {
+      const live = await admin.json<SessionView[]>(['sessions', '--live']);
+      return live.length === 0 ? true : undefined;
+    });
+  });
+
   it('give no verdict on a stream that carried a request to cancel', async () => {
     const { stream, session, salt } = await desktop.stream('sides', segment());
     const sides = { up: hashedSide(salt ?? Buffer.alloc(0)), down: hashedSide(salt ?? Buffer.alloc(0)) };

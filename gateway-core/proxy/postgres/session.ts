@@ -220,6 +220,9 @@ export class PostgresSession {
     this.#watchIdle();
     client.resume();
     upstream.stream.resume();
+    // Who went while nobody listened yet is not told of again.
+    if (client.destroyed) this.#gone('client');
+    else if (upstream.stream.destroyed) this.#gone('target');
   }
 
   #fromClient(chunk: Buffer): void {
