@@ -201,10 +201,20 @@ function printAgents({ revoke, attach, delegations }) {
   );
 }
 
-function printEvidence({ rows, exports }) {
-  console.log(`\nexporting one result of ${rows} rows as evidence`);
+function printEvidence({ rows, exports, statements }) {
+  console.log(`\nexporting one result of ${rows} rows as evidence, and checking it offline`);
   table(
-    ['result sets as', 'seconds', 'rows a second', 'bundle MB', 'gateway MB before', 'at most'],
+    [
+      'result sets as',
+      'seconds',
+      'rows a second',
+      'bundle MB',
+      'gateway MB before',
+      'at most',
+      'check s',
+      'MB/s',
+      'MB at most',
+    ],
     exports.map((row) => [
       row.results,
       two(row.seconds),
@@ -212,7 +222,14 @@ function printEvidence({ rows, exports }) {
       one(row.bundleMb),
       row.beforeMb,
       row.peakMb,
+      two(row.verify.seconds),
+      one(row.bundleMb / row.verify.seconds),
+      row.verify.peakMb,
     ]),
+  );
+  const { count, bundleMb, verify } = statements;
+  console.log(
+    `checking a session of ${count} statements (${one(bundleMb)} MB): ${two(verify.seconds)} s, ${Math.round(verify.entries / verify.seconds)} entries a second, ${verify.peakMb} MB at most`,
   );
 }
 

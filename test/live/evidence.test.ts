@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Decrypter, generateIdentity, identityToRecipient } from 'age-encryption';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BundleManifest, bundlePaths, EntryLine, EventLine } from '../../gateway-core/contract/evidence.js';
+import { BundleManifest, type BundleReport, bundlePaths, EntryLine, EventLine } from '../../gateway-core/contract/evidence.js';
 import { verifyBundle } from '../../gateway-core/evidence/verify/index.js';
 import { bytesAccess, inflate } from '../../gateway-core/evidence/zip/node.js';
 import { type Cluster, startCluster } from './cluster.js';
@@ -254,6 +254,11 @@ describe('who may export', () => {
 });
 
 describe('an export that breaks off', () => {
+  let kept: string;
+  beforeAll(() => {
+    kept = place('kept.zip');
+  });
+
   it('leaves no file, and the log still holds', async () => {
     const { env } = await engineer.tunnel('big');
     const large = await sessionOf(
@@ -261,6 +266,7 @@ describe('an export that breaks off', () => {
       'select a.n, a.hash, b.hash from numbers a join numbers b on b.n = a.n;',
     );
     const file = place('broken.zip');
+    await engineer.json(['export', session, '-o', kept]);
     const running = engineer.cli(['export', large, '-o', file, '--results', 'csv,ndjson,parquet']);
     await until('bytes have come', () => (existsSync(`${file}.partial`) ? true : undefined));
     gateway.signal('SIGKILL');
@@ -269,4 +275,11 @@ describe('an export that breaks off', () => {
     const checked = await engineer.cli(['log', 'verify', '--data', gateway.data]);
     expect({ status: checked.status, stderr: checked.stderr }).toEqual({ status: 0, stderr: '' });
   }, 60_000);
+
+  it('what was exported before is verified and replayed where there is no gateway any more', async () => {
+    const checked = await engineer.json<BundleReport>(['verify', kept, '--key', logKey.trim()]);
+    expect([checked.ok, checked.problems]).toEqual([true, []]);
+    const { status, stdout } = await engineer.cli(['replay', kept]);
+    expect([status, stdout.includes('drop table numbers')]).toEqual([0, true]);
+  });
 });

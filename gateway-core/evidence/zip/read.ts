@@ -33,6 +33,8 @@ export type Inflate = (
 export const zipLimits = {
   entriesMax: 100_000,
   pathBytesMax: 512,
+  /** Directories above one file, and itself. */
+  pathPartsMax: 16,
   /** DEFLATE packs 1032 to 1 at best. */
   ratioMax: 1032,
   /** Of content and of one read. */
@@ -278,7 +280,8 @@ function readRecord(bytes: Uint8Array, at: number, number: number): { entry: Zip
 
 function nameIn(bytes: Uint8Array, where: string): string {
   const name = String.fromCharCode(...bytes.subarray(0, zipLimits.pathBytesMax));
-  if (bytes.length <= zipLimits.pathBytesMax && bundlePathPattern.test(name)) return name;
+  const short = bytes.length <= zipLimits.pathBytesMax && name.split('/').length <= zipLimits.pathPartsMax;
+  if (short && bundlePathPattern.test(name)) return name;
   throw new ZipError('zip-path', where, 'its name is not one that a bundle may hold');
 }
 

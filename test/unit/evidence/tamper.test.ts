@@ -374,6 +374,42 @@ describe('a bundle that was tampered with', () => {
     );
   });
 
+  it('whatever stands in a file, the answer is a report', async () => {
+    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+    const contents = [
+      '\n'.repeat(1000),
+      `${deep}\n`,
+      `{"index":1,"event":{"kind":"statement.ended","x":${deep}}}\n`,
+      `{"index":9007199254740993,"event":{}}\n`,
+      '{"index":400,"event":{"__proto__":{"kind":"session.started"},"toString":1}}\n',
+      '\ufeff{}\n',
+      Buffer.from([0xff, 0xfe, 0x0a]),
+      'x'.repeat(1_000_000),
+    ];
+    const paths = [
+      bundlePaths.manifest,
+      bundlePaths.entries,
+      bundlePaths.context,
+      bundlePaths.desktop(one),
+      bundlePaths.checkpoint,
+      bundlePaths.vkey,
+      bundlePaths.exported,
+      bundlePaths.viewer,
+      events(one),
+    ];
+    for (const path of paths) {
+      for (const content of contents) {
+        const bundle = new Tampered(world);
+        bundle.put(path, content);
+        expect([path, (await world.report(await zipOf(bundle.files))).ok]).toEqual([path, false]);
+      }
+    }
+    const bundle = new Tampered(world);
+    // Frames without a record, by the hundred thousand.
+    bundle.put(bundlePaths.content(one), Buffer.alloc(400_000));
+    expect(codesIn(await world.report(await zipOf(bundle.files)))).toContain('content-altered');
+  });
+
   it('what is refused as ZIP is named in the report', async () => {
     const cases: readonly [string, Buffer][] = [
       ['zip-cut', Buffer.concat([world.zip, Buffer.from('more')])],

@@ -98,6 +98,7 @@ describe('a name in a bundle', () => {
     'a\nb',
     '\u202Efdp.exe',
     'a'.repeat(513),
+    'a/'.repeat(16) + 'a',
     '',
   ];
 
