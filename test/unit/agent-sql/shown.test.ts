@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { KeptResult, ShownResult } from '../../../gateway-core/agent/recording/session.js';
 import { createSqlEngine, type SqlEngine } from '../../../gateway-core/agent/sql/index.js';
 import type { SqlEngineOptions } from '../../../gateway-core/agent/sql/options.js';
 import { ConnectionName } from '../../../gateway-core/contract/ids.js';
+import { eventually } from '../../eventually.js';
 import { scriptedTarget, type Talk } from './scripted-target.js';
 import { dataRow, engineOptions } from './support.js';
 
@@ -47,10 +48,10 @@ async function run(answer: (sql: string, talk: Talk) => void, text: string) {
   );
   const call = engine.handlers;
   const { key } = await call['sql.open']({ connection: ConnectionName.parse('shop'), autocommit: true });
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     await call['sql.run']({ key, run: 'run_1', text, rowsMax: 1000 });
   });
-  return vi.waitFor(async () => {
+  return eventually(async () => {
     const state = await call['sql.runState']({ run: 'run_1' });
     expect(['done', 'failed']).toContain(state.state);
     return state;
@@ -96,7 +97,7 @@ describe('what a person was shown', () => {
     }, 'select 1;\nselect 2');
     const result = state.statements[1]?.result?.key ?? '';
     await engine.handlers['exports.start']({ result, format: 'csv', name: 'rows', view: false });
-    await vi.waitFor(() => expect(kept.length).toBe(1));
+    await eventually(() => expect(kept.length).toBe(1));
     const bytes = await readFile(join(directory, 'rows.csv'));
     expect(kept).toEqual([
       {

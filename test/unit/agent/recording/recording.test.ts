@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Gateway, openGateway } from '../../../../gateway-core/agent/client/gateway.js';
 import type { ClientState } from '../../../../gateway-core/agent/client/state.js';
 import { DesktopRecording, type RecordingState } from '../../../../gateway-core/agent/recording/recording.js';
@@ -11,6 +11,7 @@ import { spoolDirectory } from '../../../../gateway-core/agent/spool/home.js';
 import { ThroughlineError } from '../../../../gateway-core/contract/errors.js';
 import type { LocalRecord } from '../../../../gateway-core/contract/local-record.js';
 import { WireHash } from '../../../../gateway-core/recording/wire-sum.js';
+import { eventually } from '../../../eventually.js';
 import { sessionId } from '../../../sim/sealer-journal.js';
 import { ModelGateway } from '../../../sim/spool-world.js';
 import { type FakeGateway, startFakeGateway } from '../fake-gateway.js';
@@ -159,7 +160,7 @@ describe('a session without a record', () => {
     const states: RecordingState[] = [];
     const { gateway } = await start((each) => states.push(each));
     (await gateway.openStream('shop-db')).destroy();
-    await vi.waitFor(() => expect(states.at(-1)?.spool).toMatchObject({ unrecorded: 1, records: 0 }));
+    await eventually(() => expect(states.at(-1)?.spool).toMatchObject({ unrecorded: 1, records: 0 }));
   });
 
   it('is asked for without one when the spool cannot be opened, and refused where it must have one', async () => {
@@ -169,7 +170,7 @@ describe('a session without a record', () => {
     const states: RecordingState[] = [];
     const { gateway } = await start((each) => states.push(each));
     (await gateway.openStream('shop-db')).destroy();
-    await vi.waitFor(() => expect(states.at(-1)?.spool).toMatchObject({ working: false, unrecorded: 1 }));
+    await eventually(() => expect(states.at(-1)?.spool).toMatchObject({ working: false, unrecorded: 1 }));
     fake.behaviour.stream = new ThroughlineError('denied', 'this connection asks for a desktop’s record');
     await expect(gateway.openStream('shop-db')).rejects.toThrow('asks for a desktop’s record');
     expect(model.records()).toEqual([]);
@@ -195,8 +196,8 @@ describe('what a process left', () => {
     utimesSync(join(directory, left[0] ?? ''), before, before);
     fake.behaviour.spool = (device, segment, body) => model.append(device, segment, body);
     await start();
-    await vi.waitFor(() => expect(of('closed').length).toBe(1));
-    await vi.waitFor(() => expect(readdirSync(join(directory)).every((name) => name !== left[0])).toBe(true));
+    await eventually(() => expect(of('closed').length).toBe(1));
+    await eventually(() => expect(readdirSync(join(directory)).every((name) => name !== left[0])).toBe(true));
     expect(model.records().map(({ kind }) => kind)).toEqual(['opened', 'wire', 'wire', 'closed']);
   });
 

@@ -1,9 +1,10 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { AuditEventInput } from '../../../../gateway-core/contract/events.js';
 import type { SessionId } from '../../../../gateway-core/contract/ids.js';
 import type { ComparableSession } from '../../../../gateway-core/server/sealer/two-sides.js';
 import { Comparing } from '../../../../gateway-core/server/spool/comparing.js';
 import type { DesktopSide } from '../../../../gateway-core/server/spool/desktop-side.js';
+import { eventually } from '../../../eventually.js';
 import { at, closed, device, hashed, ids, opened, sideOf } from './setup.js';
 
 type Compared = Extract<AuditEventInput, { kind: 'session.compared' }>;
@@ -79,7 +80,7 @@ function world() {
       const side = sideOf(id, [opened(id), closed(id, sum, sum)]);
       if (side !== undefined) sides.set(id, side);
     },
-    settled: () => vi.waitFor(() => comparing.stop()),
+    settled: () => eventually(() => comparing.stop()),
   };
 }
 
@@ -89,9 +90,9 @@ describe('comparing', () => {
     const [first, second] = [add(true), add(false)];
     for (const id of [first, second]) record(id);
     comparing.arrived(device, [first, second]);
-    await vi.waitFor(() => expect(verdicts).toHaveLength(1));
+    await eventually(() => expect(verdicts).toHaveLength(1));
     end(second);
-    await vi.waitFor(() => expect(verdicts).toHaveLength(2));
+    await eventually(() => expect(verdicts).toHaveLength(2));
     expect(verdicts).toMatchObject([
       {
         session: first,
@@ -110,7 +111,7 @@ describe('comparing', () => {
     const id = add(true);
     record(id, other);
     comparing.arrived(device, [id]);
-    await vi.waitFor(() => expect(verdicts).toHaveLength(1));
+    await eventually(() => expect(verdicts).toHaveLength(1));
     comparing.arrived(device, [id]);
     await comparing.sweep();
     await settled();
@@ -131,7 +132,7 @@ describe('comparing', () => {
     expect(verdicts[0]?.difference).toContain('60 minutes');
     record(id);
     comparing.arrived(device, [id]);
-    await vi.waitFor(() => expect(verdicts).toHaveLength(2));
+    await eventually(() => expect(verdicts).toHaveLength(2));
     expect(verdicts[1]).toMatchObject({ verdict: 'corroborated' });
     await settled();
   });
@@ -162,7 +163,7 @@ describe('comparing', () => {
     clock.now += 600_000;
     record(id);
     comparing.arrived(device, [id]);
-    await vi.waitFor(() => expect(verdicts).toHaveLength(1));
+    await eventually(() => expect(verdicts).toHaveLength(1));
     comparing.arrived(device, [id]);
     await settled();
     expect(verdicts).toMatchObject([{ session: id, verdict: 'desktop-only', device }]);
