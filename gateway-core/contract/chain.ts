@@ -48,6 +48,8 @@ export interface Actor {
   readonly signIn: string;
   /** RFC 7638 thumbprint of the device key; absent for sessions that came with a handle only. */
   readonly deviceKey?: string;
+  /** Of one that came with a delegation's own key: the device of the sign-in, whose spool holds its sessions' records. */
+  readonly signInDevice?: string;
   /** The delegation or handle that was presented, when that is how the actor came: it cannot make handles. */
   readonly delegation?: string;
   /** Every delegation that it acts under, outermost first: it ends with any of them. */

@@ -162,7 +162,9 @@ export function createAuthenticate(options: {
       handle === undefined ? 'proven' : 'issued',
       root.actor.expiresAtMs,
     );
-    return { ...actor, groups: root.actor.groups, ...(handle === undefined ? {} : { deviceKey: key }) };
+    const { groups, deviceKey } = root.actor;
+    if (handle !== undefined) return { ...actor, groups, deviceKey: key };
+    return { ...actor, groups, ...(deviceKey === undefined ? {} : { signInDevice: deviceKey }) };
   }
 
   async function misuse(

@@ -101,7 +101,7 @@ export class SessionServer {
         },
       );
     }
-    const device = segment === undefined ? undefined : actor.deviceKey;
+    const device = segment === undefined ? undefined : (actor.deviceKey ?? actor.signInDevice);
     const desktop =
       device === undefined || segment === undefined
         ? undefined

@@ -3,7 +3,7 @@ import type { LogConflict, SpoolState } from '../../contract/bridge/app.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import type { SessionId } from '../../contract/ids.js';
 import { api } from '../client/api.js';
-import type { Gateway, StreamFacts, StreamRecorder } from '../client/gateway.js';
+import { type Gateway, openGateway, type StreamFacts, type StreamRecorder } from '../client/gateway.js';
 import type { ClientState } from '../client/state.js';
 import { type SpoolClock, stamp, systemClock } from '../spool/clock.js';
 import { openSpoolHome } from '../spool/home.js';
@@ -52,7 +52,8 @@ interface Place {
 export class DesktopRecording implements StreamRecorder {
   readonly #options: RecordingOptions;
   readonly #clock: SpoolClock = systemClock();
-  #gateway: Gateway | undefined;
+  /** Speaks for the device itself: not for a delegation, and not for the processes behind this one. */
+  #speaker: Promise<Gateway> | undefined;
   #place: Place | undefined;
   readonly #sessions = new Map<SessionId, RecordedSession>();
   readonly #byStream = new WeakMap<Duplex, RecordedSession>();
@@ -76,9 +77,12 @@ export class DesktopRecording implements StreamRecorder {
   }
 
   /** The gateway that sessions are opened at from now on; the same again after a new sign-in. */
-  attach(gateway: Gateway): void {
-    this.#gateway = gateway;
-    this.know(gateway.url, gateway.deviceKey);
+  attach({ url, deviceKey: device }: Pick<Gateway, 'url' | 'deviceKey'>): void {
+    this.detach();
+    const speaker = openGateway(url, { state: this.#options.state });
+    speaker.catch(() => undefined);
+    this.#speaker = speaker;
+    this.know(url, device);
     this.reconnected();
   }
 
@@ -92,7 +96,11 @@ export class DesktopRecording implements StreamRecorder {
 
   /** Nobody is signed in any more: what waits goes on waiting. */
   detach(): void {
-    this.#gateway = undefined;
+    void this.#speaker?.then(
+      (speaker) => speaker.close(),
+      () => undefined,
+    );
+    this.#speaker = undefined;
   }
 
   /** The gateway is there again. */
@@ -162,6 +170,7 @@ export class DesktopRecording implements StreamRecorder {
     await spool?.close(uploadMs);
     await asked;
     this.#place = undefined;
+    this.detach();
     for (const timer of [alive, this.#asking, this.#telling]) clearTimeout(timer);
   }
 
@@ -181,9 +190,9 @@ export class DesktopRecording implements StreamRecorder {
       files,
       receipts: new Receipts({
         files,
-        pinnedKey: () => pinnedKey(state, this.#current()),
-        ask: (body) => api.receipts(this.#current(), body),
-        newest: () => api.checkpoint(this.#current()),
+        pinnedKey: async () => pinnedKey(state, await this.#speaking()),
+        ask: async (body) => api.receipts(await this.#speaking(), body),
+        newest: async () => api.checkpoint(await this.#speaking()),
         nowMs: () => this.#clock.nowMs(),
         conflicts: (conflict) => this.#conflicts(place, conflict),
       }),
@@ -198,8 +207,8 @@ export class DesktopRecording implements StreamRecorder {
       home,
       clock: this.#clock,
       random: Math.random,
-      send: (of, segment, body) => {
-        const gateway = this.#current();
+      send: async (of, segment, body) => {
+        const gateway = await this.#speaking();
         if (gateway.url !== url) throw notNow();
         if (gateway.deviceKey !== of)
           throw new ThroughlineError('denied', 'it was recorded under another key of this device');
@@ -216,9 +225,9 @@ export class DesktopRecording implements StreamRecorder {
     await spool?.close(0);
   }
 
-  #current(): Gateway {
-    if (this.#gateway === undefined) throw notNow();
-    return this.#gateway;
+  async #speaking(): Promise<Gateway> {
+    if (this.#speaker === undefined) throw notNow();
+    return this.#speaker;
   }
 
   #flush(): void {
@@ -233,7 +242,7 @@ export class DesktopRecording implements StreamRecorder {
   }
 
   async #ask(place: Place | undefined): Promise<void> {
-    if (place === undefined || this.#gateway === undefined || place !== this.#place) return;
+    if (place === undefined || this.#speaker === undefined || place !== this.#place) return;
     const pending = await place.receipts.round().catch(() => undefined);
     if (place !== this.#place) return;
     this.#conflict = place.files.conflict();
