@@ -30,7 +30,7 @@ import {
   startGateway,
 } from './harness.js';
 import { packet, query, rawSocket, startupPacket } from './postgres-socket.js';
-import { createScope, until } from './processes.js';
+import { createScope, start, until } from './processes.js';
 
 /** Both sides of real sessions, held against each other by a running gateway; and everything that a desktop may try. */
 const scope = createScope();
@@ -267,6 +267,56 @@ describe('two sides of a session', () => {
       .catch(() => undefined);
     if (report !== undefined) expect(report).toMatchObject({ ok: true, problems: [] });
     expect(await admin.json(['log', 'verify'])).toMatchObject({ ok: true, problems: [] });
+  });
+});
+
+describe('the product’s own desktop', () => {
+  it('records what its tunnel passes on: read to the end, killed in the middle, cancelled; both sides agree', async () => {
+    const tunnel = await engineer.tunnel('sides');
+    const before = new Set((await admin.json<SessionView[]>(['sessions'])).map(({ id }) => id));
+    const fresh = async (): Promise<SessionView[]> =>
+      (await admin.json<SessionView[]>(['sessions'])).filter(({ id }) => !before.has(id));
+    const running = async (count: number): Promise<void> => {
+      await until(`${count} sessions have run something`, async () => {
+        const found = await fresh();
+        return found.filter(({ statements }) => statements > 0).length === count ? true : undefined;
+      });
+    };
+    expect((await psql(tunnel.env, 'select * from numbers;')).status).toBe(0);
+    await running(1);
+    const endless = start(scope, 'psql', ['-X', '-c', 'select a.* from numbers a, numbers b'], {
+      env: tunnel.env,
+    });
+    await running(2);
+    endless.signal('SIGKILL');
+    const sleeping = start(scope, 'psql', ['-X', '-c', 'select pg_sleep(60)'], { env: tunnel.env });
+    await running(3);
+    sleeping.signal('SIGINT');
+    await Promise.all([endless.ended, sleeping.ended]);
+    const compared = await until('all of them were compared', async () => {
+      const found = await fresh();
+      return found.every(({ corroboration }) => corroboration !== 'pending') ? found : undefined;
+    });
+    expect(compared.map(({ corroboration }) => corroboration)).toEqual(Array(3).fill('corroborated'));
+  });
+
+  it('is let in where its record is required', async () => {
+    const { status, stdout } = await engineer.cli([
+      'exec',
+      'strict',
+      '--',
+      'psql',
+      '-X',
+      '-A',
+      '-t',
+      '-c',
+      'select 5',
+    ]);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '5\n' });
+    await until('both sides agree', async () => {
+      const [session] = await admin.json<SessionView[]>(['sessions']);
+      return session?.connection === 'strict' && session.corroboration === 'corroborated' ? true : undefined;
+    });
   });
 });
 
