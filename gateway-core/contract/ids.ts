@@ -10,6 +10,15 @@ export const SessionId = z
   .brand<'SessionId'>();
 export type SessionId = z.infer<typeof SessionId>;
 
+const ulidDigits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+/** Milliseconds since 1970 that the session's ULID holds in its first ten characters. */
+export function sessionTimeMs(session: SessionId): number {
+  let ms = 0;
+  for (const letter of session.slice(4, 14)) ms = ms * 32 + ulidDigits.indexOf(letter);
+  return ms;
+}
+
 /** A handle or delegation: what a child of the chain presents. Public part only, never the secret. */
 export const DelegationId = z
   .string()

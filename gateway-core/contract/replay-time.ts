@@ -18,7 +18,8 @@ export interface Timeline {
  * @param durationMs the session's length
  */
 export function timeline(marksMs: readonly number[], durationMs: number, skipIdle: boolean): Timeline {
-  const end = Math.max(durationMs, 0, ...marksMs);
+  // Not Math.max of all of them: a session has more marks than a call may have arguments.
+  const end = marksMs.reduce((latest, at) => Math.max(latest, at), Math.max(durationMs, 0));
   const session = [...new Set([0, ...marksMs.filter((at) => at > 0 && at < end), end])].sort((a, b) => a - b);
   const play: number[] = [0];
   for (let index = 1; index < session.length; index++) {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { SessionId } from '../contract/ids.js';
+import { SessionId, sessionTimeMs } from '../contract/ids.js';
 import type { RecordingFiles } from './files.js';
 
 /**
@@ -8,15 +8,6 @@ import type { RecordingFiles } from './files.js';
  */
 const segmentName = /^(\d{8})\.tlrec$/;
 const dayName = /^\d{4}-\d\d-\d\d$/;
-const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-
-/** Milliseconds since 1970 that the session's ULID holds in its first ten characters. */
-export function sessionTimeMs(session: SessionId): number {
-  let ms = 0;
-  for (const letter of session.slice(4, 14)) ms = ms * 32 + alphabet.indexOf(letter);
-  return ms;
-}
-
 /** Throws when `session` has not the form of a SessionId: it becomes a path. */
 export function sessionDirectory(directory: string, session: SessionId): string {
   SessionId.parse(session);

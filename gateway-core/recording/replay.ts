@@ -1,6 +1,6 @@
 import type { ReplayItem } from '../contract/api.js';
+import { sessionTimeMs } from '../contract/ids.js';
 import type { Project } from '../contract/recorder.js';
-import { sessionTimeMs } from './paths.js';
 import type { RecordingReader } from './reader.js';
 import { SessionReplay } from './session-replay.js';
 

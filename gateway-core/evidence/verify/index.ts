@@ -106,7 +106,7 @@ function reportOf(findings: Findings, said: Said | undefined, given: GivenKey | 
     proved:
       said === undefined || manifest === undefined
         ? []
-        : provedIn(findings, said.log, manifest, said.totals, said.absent),
+        : provedIn(findings, said.log, manifest, said.totals, said),
     notProved:
       said === undefined || manifest === undefined
         ? ['anything: see the problems']

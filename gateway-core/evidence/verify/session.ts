@@ -220,6 +220,8 @@ export class SessionCheck {
     }
     // Behind a hole nobody can say which bytes are missing: the hole itself is the problem.
     if (this.#cursor.problem !== undefined) return;
+    // A file that is not there is a problem of its own, or is not in the viewer's copy.
+    if (!this.#checks.files.has(bundlePaths.content(this.#view.id))) return;
     if (contentHash === open?.hash.digest('hex')) {
       if (open !== undefined) this.#sums.results += 1;
       return;

@@ -25,7 +25,7 @@ export function provedIn(
   log: LogCheck,
   manifest: BundleManifest,
   totals: Totals,
-  absent: number,
+  { absent, copy }: { readonly absent: number; readonly copy: boolean },
 ): string[] {
   const { key, checkpoint } = log;
   // Without the log nothing is proved: everything hangs on its signature.
@@ -56,10 +56,15 @@ export function provedIn(
     proved.push(
       `in ${plural(totals.corroborated, 'session')} the person's own desktop recorded the same bytes on the wire`,
     );
-  if (findings.holds('viewer') && absent === 0)
+  // A copy cannot speak for the page that carries it.
+  if (findings.holds('viewer') && !copy)
     proved.push('viewer.html is the page of that gateway, and shows files of this bundle');
   return proved;
 }
+
+/** Of what is not proved: gone once the reader has the gateway's key from elsewhere. */
+export const keyNotCompared =
+  "that the key is the gateway's: whoever made a bundle can put a key into it; compare the fingerprint with the one that the operator published";
 
 /** What a reader could take for proved and is not. */
 export function notProvedIn(input: {
@@ -72,10 +77,7 @@ export function notProvedIn(input: {
 }): string[] {
   const { manifest, totals, absent, keyGiven, copy } = input;
   const not: string[] = [];
-  if (!keyGiven)
-    not.push(
-      "that the key is the gateway's: whoever made a bundle can put a key into it; compare the fingerprint with the one that the operator published",
-    );
+  if (!keyGiven) not.push(keyNotCompared);
   if (!input.findings.holds('log')) not.push('anything below the audit log: see the problems');
   if (copy) not.push('the page that shows this: check the ZIP with `throughline verify`');
   if (absent > 0) not.push(`${plural(absent, 'file')} that this copy does not hold: open the ZIP itself`);

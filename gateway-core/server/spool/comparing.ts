@@ -1,6 +1,5 @@
 import type { AuditEvent, AuditEventInput } from '../../contract/events.js';
-import type { SessionId } from '../../contract/ids.js';
-import { sessionTimeMs } from '../../recording/paths.js';
+import { type SessionId, sessionTimeMs } from '../../contract/ids.js';
 import type { GatewayRecorder } from '../recorder.js';
 import type { Sealer } from '../sealer/index.js';
 import type { ComparableSession, Compared } from '../sealer/two-sides.js';

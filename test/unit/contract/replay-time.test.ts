@@ -20,6 +20,11 @@ describe('the time of a replay', () => {
     );
   });
 
+  it('a session with a million statements has a time', () => {
+    const many = Array.from({ length: 1_000_000 }, (_, index) => index);
+    expect(timeline(many, 10, true).lengthMs).toBe(999_999);
+  });
+
   it('no gap is played longer than the limit', () => {
     fc.assert(
       fc.property(marks, fc.integer({ min: 1, max: 10_000_000 }), (at, duration) => {

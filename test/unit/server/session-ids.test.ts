@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SessionId } from '../../../gateway-core/contract/ids.js';
-import { sessionTimeMs } from '../../../gateway-core/recording/paths.js';
+import { SessionId, sessionTimeMs } from '../../../gateway-core/contract/ids.js';
 import { SessionIds } from '../../../gateway-core/server/session-ids.js';
 
 const key = Buffer.alloc(32, 1);
