@@ -21,6 +21,7 @@ const dataEnd = '</script><!-- bundle -->';
 const shims = {
   'node:crypto': join(source, 'shims', 'crypto.ts'),
   'node:buffer': join(source, 'shims', 'buffer.ts'),
+  'node:string_decoder': join(source, 'shims', 'string-decoder.ts'),
 };
 
 /** The page as text. Throws for anything that the bundler has to remark. */
@@ -57,8 +58,12 @@ function inScript(code) {
   return safe;
 }
 
+/** In this order: what is said later counts. */
+const styles = ['base', 'overview', 'lists', 'detail', 'sizes'];
+
 function styleText() {
-  const text = readFileSync(join(source, 'viewer.css'), 'utf8').replaceAll('\r\n', '\n');
+  const files = styles.map((name) => readFileSync(join(source, 'style', `${name}.css`), 'utf8'));
+  const text = files.join('\n').replaceAll('\r\n', '\n');
   return text
     .replaceAll(/\/\*[^]*?\*\//g, '')
     .replaceAll(/\n\s*/g, '\n')

@@ -1,3 +1,4 @@
+import type { HeldFile } from './held.js';
 import { Pace } from './pace.js';
 
 const chunkBytes = 1024 * 1024;
@@ -11,14 +12,14 @@ export interface Line {
 
 /** The lines of a file, in order, without their ends. What is longer than a line can be is left out: `onTooLong`. */
 export async function* linesOf(
-  file: Blob,
+  file: HeldFile,
   { pace = new Pace(), onTooLong = () => {} }: { pace?: Pace; onTooLong?: (offset: number) => void } = {},
 ): AsyncGenerator<Line> {
   let carried = new Uint8Array();
   let skipping = false;
   let offset = 0;
   for (let at = 0; at < file.size; at += chunkBytes) {
-    const read = new Uint8Array(await file.slice(at, at + chunkBytes).arrayBuffer());
+    const read = await file.read(at, at + chunkBytes);
     let from = 0;
     for (;;) {
       const end = read.indexOf(10, from);
