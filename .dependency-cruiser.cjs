@@ -65,6 +65,26 @@ module.exports = {
       to: { dependencyTypes: ['core'], path: `${io}|^(stream|zlib)(/|$)` },
     },
     {
+      name: 'the-viewer-is-a-page',
+      comment: 'one file for any browser: what it shares with Node is what checks and reads a bundle',
+      severity: 'error',
+      from: { path: '^gateway-core/evidence/viewer/' },
+      to: { path: '^gateway-core/(evidence/(build/|viewer-file|zip/(node|write)\\.)|store/)' },
+    },
+    {
+      name: 'the-viewer-has-no-node',
+      comment: 'shims/ stand in for what the shared rooms use of it',
+      severity: 'error',
+      from: { path: '^gateway-core/evidence/viewer/' },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'only-its-build-knows-the-viewer',
+      severity: 'error',
+      from: { path: '^(gateway-core|main|preload|renderer)/', pathNot: '^gateway-core/evidence/viewer/' },
+      to: { path: '^gateway-core/evidence/viewer/' },
+    },
+    {
       name: 'no-proxy-imports-another',
       severity: 'error',
       from: { path: '^gateway-core/proxy/([^/]+)/' },

@@ -1,5 +1,6 @@
-import { copyFileSync, existsSync } from 'node:fs';
+import { copyFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BundleManifest, bundlePaths } from '../../gateway-core/contract/evidence.js';
@@ -81,6 +82,21 @@ describe('a bundle', () => {
     await expectAccessible(offline, 'a bundle that holds');
     await offline.getByRole('option', { name: /psql/ }).click();
     const replay = offline.getByRole('region', { name: 'Replay' });
+    await see(replay, /select id, email from customers/);
+    await see(replay, /\*\*\*@/);
+  });
+
+  it('is verified and replayed by the page that it carries, in a browser without a network', async () => {
+    const files = await unzip(join(app.home, 'case 17.zip'));
+    const viewer = join(scope.directory(), 'viewer.html');
+    writeFileSync(viewer, files.get(bundlePaths.viewer) ?? '');
+    const elsewhere = await app.elsewhere();
+    await elsewhere.context().setOffline(true);
+    await elsewhere.goto(pathToFileURL(viewer).href);
+    await elsewhere.locator('.badge').getByText('verified', { exact: true }).waitFor();
+    await see(elsewhere, 'asked for by the court');
+    await elsewhere.getByRole('tab', { name: 'Replay' }).click();
+    const replay = elsewhere.getByRole('region', { name: 'Replay' });
     await see(replay, /select id, email from customers/);
     await see(replay, /\*\*\*@/);
   });

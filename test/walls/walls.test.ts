@@ -53,6 +53,10 @@ const offences: readonly Offence[] = [
   { rule: 'cli-imports', from: 'cli/commands/reaches-the-builder', to: 'evidence/build/bundle' },
   { rule: 'verifying-does-no-io', from: 'evidence/verify/does-io', to: 'node:fs' },
   { rule: 'verifying-does-no-io', from: 'evidence/verify/unpacks', to: 'node:zlib' },
+  { rule: 'the-viewer-is-a-page', from: 'evidence/viewer/builds', to: 'evidence/build/bundle' },
+  { rule: 'the-viewer-is-a-page', from: 'evidence/viewer/reads-files', to: 'evidence/zip/node' },
+  { rule: 'the-viewer-has-no-node', from: 'evidence/viewer/hashes', to: 'node:crypto' },
+  { rule: 'only-its-build-knows-the-viewer', from: 'server/shows', to: 'evidence/viewer/main' },
   ...['contract', 'codec/x', 'policy', 'masking'].flatMap((folder) =>
     ['node:fs', 'node:net', 'node:child_process', 'node:fs/promises', 'node:timers/promises'].map(
       (module, number) => ({
@@ -174,6 +178,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'a-package',
   ],
   'cli/commands/fine': ['contract/ids', 'agent/client/api', 'cli/program', 'evidence/verify/index'],
+  'evidence/viewer/fine': ['contract/ids', 'evidence/verify/index', 'codec/postgres/frame', 'a-dev-package'],
   'evidence/verify/fine': ['contract/ids', 'audit/tree', 'recording/segment', 'node:crypto'],
   'cli/gateway-server': ['server/main'],
   'setup/fine': ['a-dev-package'],
@@ -210,6 +215,8 @@ const leaves = [
   'agent/client/api',
   'evidence/build/bundle',
   'evidence/verify/index',
+  'evidence/viewer/main',
+  'evidence/zip/node',
   'server/main',
   'cli/program',
 ];
