@@ -219,10 +219,10 @@ export class BundleWorld {
   /** A session in which everything happens: results, COPY, a denial, an approval, a cut, an error. */
   session(
     number: number,
-    options: { chain?: Chain; live?: boolean; desktop?: boolean; rows?: number } = {},
+    options: { chain?: Chain; live?: boolean; desktop?: boolean; lost?: boolean; rows?: number } = {},
   ): SessionId {
     const session = sessionId(number);
-    const { chain = [person, agent], live = false, desktop = false, rows = 3 } = options;
+    const { chain = [person, agent], live = false, desktop = false, lost = false, rows = 3 } = options;
     this.#started(session, chain, desktop);
     this.#decided(session, 1, 'select name, email from customers', 'allowed');
     for (let row = 0; row < rows; row += 1) {
@@ -259,11 +259,12 @@ export class BundleWorld {
       bytesToClient: 100_000,
       ...(desktop ? { wire } : {}),
     });
-    if (desktop) this.#compared(session);
+    if (desktop) this.#compared(session, lost);
     return session;
   }
 
-  #compared(session: SessionId): void {
+  /** `lost`: the desktop's disk was full for a while. */
+  #compared(session: SessionId, lost: boolean): void {
     const clocks = { at: '2026-11-20T12:00:00.000Z', monoMs: 5, boot: 'boot' };
     const [first = '', ...others] = blockHashes;
     const records = [
@@ -279,7 +280,9 @@ export class BundleWorld {
       { ...clocks, kind: 'wire', session, direction: 'up', from: 0, hashes: [first] },
       { ...clocks, kind: 'wire', session, direction: 'down', from: 0, hashes: others },
       { ...clocks, kind: 'closed', session, ...wire, cause: 'client' },
-    ].map((record) => JSON.stringify(record));
+    ]
+      .filter((_, number) => !lost || number !== 2)
+      .map((record) => JSON.stringify(record));
     const chain = createHash('sha256');
     const lines = records.map((record, number): DesktopLine => {
       chain.update(createHash('sha256').update(record).digest());
@@ -291,7 +294,7 @@ export class BundleWorld {
       session,
       verdict: 'corroborated',
       device,
-      records: { segment: 4, first: 10, last: 13, sha256: chain.digest('hex') },
+      records: { segment: 4, first: 10, last: 9 + records.length, sha256: chain.digest('hex') },
       skewMs: 3,
     });
   }

@@ -87,6 +87,20 @@ describe('a bundle as it was exported', () => {
   });
 });
 
+describe('a session whose desktop lost some of its records', () => {
+  it('holds: the sums of its end are over what was lost too', async () => {
+    const lossy = new BundleWorld();
+    try {
+      lossy.begin();
+      const session = lossy.session(1, { desktop: true, lost: true });
+      const report = await check(await zipOf(await lossy.export({ kind: 'session', id: session })));
+      expect([report.problems, report.proved.join().includes('own desktop')]).toEqual([[], true]);
+    } finally {
+      lossy.close();
+    }
+  });
+});
+
 describe('a recording of which retention has deleted', () => {
   async function afterRetention(beforeMs: (world: BundleWorld, session: SessionId) => number) {
     const kept = new BundleWorld();
