@@ -172,16 +172,18 @@ describe(`uploads into a gateway that fails (FUZZ_SEED=${seed})`, () => {
     }
   });
 
-  it('leave no file open and no half frame behind when a disk was full', async () => {
-    const world = new World(seed);
-    world.files.bytesMax = 1500;
-    for (let round = 0; round < 10; round += 1) await world.uploads();
-    await world.receiver.close();
-    expect(world.files.openHandles).toBe(0);
-    for (const desktop of world.desktops) {
-      const cuts: number[] = [];
-      for (const _ of readSegment(world.place, desktop, (at) => cuts.push(at)));
-      expect(cuts).toEqual([]);
+  it('leave no file open, and neither half a frame nor half a header behind, when a disk was full', async () => {
+    for (let bytesMax = 10; bytesMax < 3000; bytesMax += 37) {
+      const world = new World(seed);
+      world.files.bytesMax = bytesMax;
+      for (let round = 0; round < 10; round += 1) await world.uploads();
+      await world.receiver.close();
+      expect(world.files.openHandles).toBe(0);
+      for (const desktop of world.desktops) {
+        const cuts: number[] = [];
+        for (const _ of readSegment(world.place, desktop, (at) => cuts.push(at)));
+        expect(cuts).toEqual([]);
+      }
     }
   });
 });

@@ -197,6 +197,11 @@ export class OpenSegment {
       opened.#readThrough();
       return opened;
     } catch (error) {
+      // Half a header helps nobody; one that cannot be removed is written anew by the next opening.
+      try {
+        if (!exists) files.removeFile(path);
+        else if (headerOf(place, segment, handle) === undefined) files.truncate(handle, 0);
+      } catch {}
       files.close(handle);
       throw error;
     }
