@@ -9,6 +9,7 @@ import { MessageWriter } from '../../codec/postgres/writer.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import type { EndCause } from '../../contract/events.js';
 import { limits } from '../../contract/limits.js';
+import type { WireSums } from '../../contract/local-record.js';
 import type { JournalFailure } from '../../contract/recorder.js';
 import { ClientSide } from './client-side.js';
 import { endStatement, type Fault, isFailure, type SessionContext } from './context.js';
@@ -441,14 +442,23 @@ export class PostgresSession {
     check();
   }
 
+  /** The sums of the raw stream, once every block under them is in the record; a sum over lost ones would prove nothing. */
+  async #wireKept({ recorder, id }: SessionContext): Promise<WireSums | undefined> {
+    const sums = this.#input.desktop?.wire.finish();
+    if (sums === undefined) return undefined;
+    const failure = await new Promise((resolve) => {
+      recorder.flush(resolve, id);
+    });
+    return failure === undefined ? sums : undefined;
+  }
+
   async #recordEnd(): Promise<void> {
     const context = this.#context;
     this.#removeKey?.();
     if (context === undefined) return;
     for (const statement of context.replies.running()) endStatement(context, statement, 'interrupted');
     const { cause, reason } = this.#ending ?? { cause: 'fault' as const, reason: undefined };
-    // The last blocks go into the record before the end does.
-    const wire = this.#input.desktop?.wire.finish();
+    const wire = await this.#wireKept(context);
     await new Promise<void>((resolve) => {
       context.recorder.event(
         {
