@@ -27,6 +27,7 @@ export const loaders: Readonly<Record<string, Load>> = {
   verify: () => import('./commands/verify.js'),
   search: () => import('./commands/search.js'),
   'log verify': () => import('./commands/log-verify.js'),
+  receipts: () => import('./commands/receipts.js'),
   'log checkpoint': () => import('./commands/log-checkpoint.js'),
   'admin connections list': () => import('./commands/admin-connections-list.js'),
   'admin connections add': () => import('./commands/admin-connections-add.js'),

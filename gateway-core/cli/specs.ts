@@ -376,6 +376,12 @@ export const specs: readonly CommandSpec[] = [
     examples: ['throughline log checkpoint > checkpoint.txt'],
   },
   {
+    name: 'receipts',
+    summary: 'what this device keeps of the audit log, checked again without the gateway',
+    options: client,
+    examples: ['throughline receipts', 'throughline receipts --json'],
+  },
+  {
     name: 'admin connections list',
     summary: 'all registered connections',
     options: client,

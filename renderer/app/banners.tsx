@@ -1,14 +1,34 @@
 import { Button } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
-import type { AppState } from '../../gateway-core/contract/bridge/app.js';
+import type { AppState, LogConflict } from '../../gateway-core/contract/bridge/app.js';
 import { call } from '../bridge/index.js';
 import { useKnown } from '../ui/app-state.js';
 import { sentence } from '../ui/error-state.js';
+import { Time } from '../ui/time.js';
 import style from './app.module.css';
 
 /** What is broken around the views. What still works, goes on. */
 export function Banners({ app }: { readonly app: AppState }) {
+  return (
+    <>
+      {app.logConflict !== undefined && <LogConflictBanner conflict={app.logConflict} />}
+      <StateBanner app={app} />
+    </>
+  );
+}
+
+function LogConflictBanner({ conflict: { at, why } }: { readonly conflict: LogConflict }) {
+  return (
+    <Banner>
+      The gateway’s audit log is not the one that this desktop knows: {why} (<Time at={at} />
+      ). Tell whoever answers for audits, not only those who run the gateway. What is kept here proves it:{' '}
+      <code>throughline receipts</code>
+    </Banner>
+  );
+}
+
+function StateBanner({ app }: { readonly app: AppState }) {
   const link = useKnown((known) => known.link);
   const [trying, setTrying] = useState(false);
   if (link === 'lost') {

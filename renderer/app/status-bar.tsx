@@ -1,6 +1,7 @@
 import {
   IconAlertTriangle,
   IconArrowsLeftRight,
+  IconArrowUp,
   IconClockExclamation,
   IconCloudOff,
   IconDiamond,
@@ -12,7 +13,7 @@ import {
   IconSun,
 } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
-import type { AppState } from '../../gateway-core/contract/bridge/app.js';
+import type { AppState, SpoolState } from '../../gateway-core/contract/bridge/app.js';
 import type { ExportView, TunnelView } from '../../gateway-core/contract/bridge/work.js';
 import { call, on } from '../bridge/index.js';
 import { useAgentCount } from '../features/agents/count.js';
@@ -21,6 +22,7 @@ import { Shortcut } from '../ui/shortcut.js';
 import { durationText } from '../ui/time.js';
 import { workbench } from '../ui/workbench.js';
 import style from './app.module.css';
+import { spoolWords } from './spool-words.js';
 
 /** A clock that is off by less is nobody's business. */
 const skewMsMin = 5000;
@@ -89,6 +91,7 @@ export function StatusBar({ app }: { readonly app: AppState }) {
       >
         <IconDiamond size={14} aria-hidden /> sub-agents {agents?.toLocaleString() ?? '?'}
       </button>
+      {app.spool !== undefined && <SpoolPart spool={app.spool} />}
       {running > 0 && (
         <span className={style['statusPart']}>
           <IconFileExport size={14} aria-hidden />{' '}
@@ -130,6 +133,33 @@ export function StatusBar({ app }: { readonly app: AppState }) {
       </button>
     </footer>
   );
+}
+
+function SpoolPart({ spool }: { readonly spool: SpoolState }) {
+  const nowMs = useMinute();
+  const { tone, text, title } = spoolWords(spool, nowMs);
+  return (
+    <button
+      type="button"
+      className={style['statusPart']}
+      data-tone={tone}
+      title={title}
+      onClick={() => workbench().openTab('settings', {})}
+    >
+      {tone === 'good' ? <IconArrowUp size={14} aria-hidden /> : <IconAlertTriangle size={14} aria-hidden />}{' '}
+      spool {text}
+    </button>
+  );
+}
+
+/** Now, to the minute or to whatever else changes. */
+function useMinute(): number {
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => tick((count) => count + 1), 60_000);
+    return () => clearInterval(timer);
+  }, []);
+  return Date.now();
 }
 
 function ThemeButton() {

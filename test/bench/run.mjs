@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [-- --only gateway|rooms|lineage|agents|evidence|desktop]`: measures the gateway beside what it stands in
+ * `npm run bench [-- --quick] [-- --only gateway|rooms|lineage|agents|spool|evidence|desktop]`: measures the gateway beside what it stands in
  * for, each room by itself, how long it takes to know who is behind a connection, and what a person at the desktop waits
  * for; prints tables and writes bench.json. It asserts nothing: figures are for people to judge. A part that fails is
  * named, and the others are measured all the same.
@@ -15,7 +15,7 @@ import { fail, prepare, root, tool } from '../../gateway-core/setup/prepare.mjs'
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 });
-const parts = ['gateway', 'rooms', 'lineage', 'agents', 'evidence', 'desktop'];
+const parts = ['gateway', 'rooms', 'lineage', 'agents', 'spool', 'evidence', 'desktop'];
 if (values.only !== undefined && !parts.includes(values.only)) fail(`--only takes ${parts.join(', ')}`);
 
 prepare();
@@ -24,7 +24,7 @@ if (byHand !== undefined)
   fail(`the bench needs Debian packages; run this, then npm run bench again:\n  ${byHand}`);
 
 const report = { at: new Date().toISOString(), quick: values.quick, machine: machine() };
-const measure = { gateway, rooms, lineage, agents, evidence, desktop };
+const measure = { gateway, rooms, lineage, agents, spool, evidence, desktop };
 for (const part of parts) {
   if (values.only !== undefined && values.only !== part) continue;
   try {
@@ -112,6 +112,11 @@ async function agents() {
   return agentsBench({ quick: values.quick, say: (line) => console.error(`... agents: ${line}`) });
 }
 
+async function spool() {
+  const { spoolBench } = await import(new URL('../../out/test/bench/spool/spool.js', import.meta.url).href);
+  return spoolBench({ quick: values.quick, say: (line) => console.error(`... spool: ${line}`) });
+}
+
 async function evidence() {
   const { evidenceBench } = await import(
     new URL('../../out/test/bench/evidence/evidence.js', import.meta.url).href
@@ -138,6 +143,7 @@ function print({
   rooms: inRooms,
   lineage: lookUps,
   agents: acting,
+  spool: noted,
   evidence: proofs,
   desktop: seen,
 }) {
@@ -164,6 +170,7 @@ function print({
     );
   }
   if (acting !== undefined) printAgents(acting);
+  if (noted !== undefined) printSpool(noted);
   if (proofs !== undefined) printEvidence(proofs);
   if (seen !== undefined) {
     console.log('\ndesktop, in Chromium without a GPU');
@@ -177,6 +184,21 @@ function print({
         Object.entries(figures).map(([key, value]) => [key, value]),
       );
   }
+}
+
+function printSpool({ kept, uploaded, chunks, firstReadyMs }) {
+  console.log('\nthe desktop’s own record');
+  table(
+    ['records in one call', 'kept a second'],
+    kept.map((row) => [row.together, row.perSecond]),
+  );
+  table(
+    ['bytes of a chunk', 'us for its record, both ways'],
+    chunks.map((row) => [row.bytes, two(row.usPerChunk)]),
+  );
+  console.log(
+    `uploaded: ${uploaded.perSecond} records (${one(uploaded.mbPerSecond)} MB) a second of ${uploaded.records}; ready for a first session in ${one(firstReadyMs)} ms`,
+  );
 }
 
 function printAgents({ revoke, attach, delegations }) {

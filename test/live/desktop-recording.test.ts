@@ -198,6 +198,14 @@ describe('the desktop’s agent', () => {
     const receipt = files.receipt(id);
     const logKey = (await state.settings()).gateways[gateway.url]?.logKey ?? '';
     expect(receipt && checkReceipt(receipt, logKey)?.entries).toEqual(['session.started', 'session.ended']);
+    const listed = await engineer.json<{ ok: boolean; receipts: { session: string; proved: string[] }[] }>([
+      'receipts',
+    ]);
+    expect(listed.ok).toBe(true);
+    expect(listed.receipts.find((each) => each.session === id)?.proved).toEqual([
+      'session.started',
+      'session.ended',
+    ]);
     await until('nothing waits', async () =>
       Promise.resolve(states.at(-1)?.spool?.records === 0 ? true : undefined),
     );
