@@ -352,7 +352,10 @@ describe('a bundle that was tampered with', () => {
     ['a session is left out', (files) => drop1(files, '0002/events.ndjson')],
     ['the manifest is another', (files) => edit(files, 'manifest.json', 'incident 4711', 'incident 4712')],
     ['an entry of the log is another', (files) => edit(files, 'entries.ndjson', '"denied', '"deniee')],
-    ['the signature of the tree is another’s', (files) => edit(files, 'log/checkpoint', '— gateway', '— gatewax')],
+    [
+      'the signature of the tree is another’s',
+      (files) => edit(files, 'log/checkpoint', '— gateway', '— gatewax'),
+    ],
   ];
   it.each(cases)('%s: it is named, and never shown as verified', async (what, tamper) => {
     const made = await make({ ...everydayBundle(), tamper });
