@@ -14,7 +14,7 @@ import {
 } from './input.js';
 import { LogEntries, proofText, tilesOf } from './log-entries.js';
 import { readme } from './readme.js';
-import { resultFile, resultsIn } from './results.js';
+import { resultFile, resultsIn, statementContents } from './results.js';
 import {
   contentFrames,
   emptyFacts,
@@ -99,8 +99,8 @@ export async function buildBundle(input: BundleInput, ask: BundleQuestions, sink
     const places = new Map<number, ResultPlace>();
     await files.list(bundlePaths.content(id), contentFrames(input, id, facts.lastPosition, places));
     await desktopFile(files, ask, id);
-    for (const place of places.values()) {
-      const parts = resultsIn(input, id, place, buildLimits.resultsPerStatementMax);
+    for (const content of input.results.length === 0 ? [] : statementContents(input, id, places)) {
+      const parts = resultsIn(input, content, buildLimits.resultsPerStatementMax);
       for (let part = 1; part <= parts; part += 1) {
         if (results >= buildLimits.resultsMax) {
           left += 1;
@@ -108,8 +108,8 @@ export async function buildBundle(input: BundleInput, ask: BundleQuestions, sink
         }
         results += 1;
         for (const format of input.results) {
-          const path = bundlePaths.result(id, place.seq, part, format);
-          await files.list(path, chunked(resultFile(input, id, place, part, format)), false);
+          const path = bundlePaths.result(id, content.place.seq, part, format);
+          await files.list(path, chunked(resultFile(input, content, part, format)), false);
         }
       }
     }

@@ -3,6 +3,7 @@ import type { ResultFormat } from '../../contract/evidence.js';
 import type { SessionId } from '../../contract/ids.js';
 import type { ProjectedItem } from '../../contract/recorder.js';
 import { distinctNames, formatOf } from '../../contract/result-text.js';
+import type { RecordedContent } from '../../recording/content-codec.js';
 import { RecordingReader } from '../../recording/reader.js';
 import type { BundleInput } from './input.js';
 import type { ResultPlace } from './session-files.js';
@@ -12,20 +13,75 @@ const parquetBytes = 32 * 1024 * 1024;
 
 type Row = readonly (string | null)[];
 
-/** What a statement returned, item by item, in memory of one frame. */
-function* itemsOf(input: BundleInput, session: SessionId, place: ResultPlace): Generator<ProjectedItem> {
-  const projection = input.project();
-  const reader = new RecordingReader(input.place, session);
-  for (const { seq, stream, bytes } of reader.content({ from: place.from, to: place.to })) {
-    if (seq === place.seq) yield* projection.items(stream, bytes);
+type Piece = Pick<RecordedContent, 'stream' | 'bytes'>;
+
+/** What one statement returned, as often as it is asked for: every format reads it anew. */
+export interface StatementContent {
+  readonly place: ResultPlace;
+  pieces(): Iterable<Piece>;
+}
+
+/** Content of statements that are open at once and of one of them, held so that it need not be read again. */
+const heldBytesMax = 16 * 1024 * 1024;
+const heldOfOneBytesMax = 1024 * 1024;
+
+/**
+ * What each statement returned, in the order in which they ended, in one reading of the recording: a session of many
+ * small results must not be read once for each. A large one is read again, by itself, when it is asked for.
+ */
+export function* statementContents(
+  input: BundleInput,
+  session: SessionId,
+  places: ReadonlyMap<number, ResultPlace>,
+): Generator<StatementContent> {
+  const open = new Map<number, { pieces: Piece[]; bytes: number }>();
+  let held = 0;
+  let last = -1;
+  for (const { to } of places.values()) last = Math.max(last, to);
+  for (const { position, seq, stream, bytes } of new RecordingReader(input.place, session).content({
+    to: last,
+  })) {
+    const place = places.get(seq);
+    if (place === undefined || stream === 'wire') continue;
+    const one = open.get(seq) ?? { pieces: [], bytes: 0 };
+    open.set(seq, one);
+    const fits = one.bytes + bytes.length <= heldOfOneBytesMax && held + bytes.length <= heldBytesMax;
+    // Infinity: it was too large once, so nothing of it is held any more.
+    if (fits) {
+      one.pieces.push({ stream, bytes: Buffer.from(bytes) });
+      one.bytes += bytes.length;
+      held += bytes.length;
+    } else {
+      if (Number.isFinite(one.bytes)) held -= one.bytes;
+      one.pieces = [];
+      one.bytes = Number.POSITIVE_INFINITY;
+    }
+    if (position < place.to) continue;
+    open.delete(seq);
+    if (Number.isFinite(one.bytes)) held -= one.bytes;
+    const { pieces } = one;
+    yield { place, pieces: () => (Number.isFinite(one.bytes) ? pieces : readAgain(input, session, place)) };
   }
+}
+
+function* readAgain(input: BundleInput, session: SessionId, place: ResultPlace): Generator<Piece> {
+  const reader = new RecordingReader(input.place, session);
+  for (const record of reader.content({ from: place.from, to: place.to })) {
+    if (record.seq === place.seq) yield record;
+  }
+}
+
+/** Item by item, in memory of one frame. */
+function* itemsOf(input: BundleInput, content: StatementContent): Generator<ProjectedItem> {
+  const projection = input.project();
+  for (const { stream, bytes } of content.pieces()) yield* projection.items(stream, bytes);
   yield* projection.end();
 }
 
 /** How many results with columns a statement has: a simple query may hold several. Stops reading at `max`. */
-export function resultsIn(input: BundleInput, session: SessionId, place: ResultPlace, max: number): number {
+export function resultsIn(input: BundleInput, content: StatementContent, max: number): number {
   let results = 0;
-  for (const item of itemsOf(input, session, place)) {
+  for (const item of itemsOf(input, content)) {
     if (item.kind === 'columns') results += 1;
     if (results >= max) break;
   }
@@ -38,8 +94,8 @@ interface Result {
 }
 
 /** The statement's result `part`, counted from 1. A row that cannot be shown is left out: the viewer names it. */
-function resultOf(input: BundleInput, session: SessionId, place: ResultPlace, part: number): Result {
-  const items = itemsOf(input, session, place);
+function resultOf(input: BundleInput, content: StatementContent, part: number): Result {
+  const items = itemsOf(input, content);
   let number = 0;
   for (let step = items.next(); step.done !== true; step = items.next()) {
     if (step.value.kind !== 'columns') continue;
@@ -63,12 +119,11 @@ function* rowsOf(items: Generator<ProjectedItem>): Generator<Row> {
 /** One result in one format. Values are the text that was recorded: a mask may stand in a column of any type. */
 export function* resultFile(
   input: BundleInput,
-  session: SessionId,
-  place: ResultPlace,
+  content: StatementContent,
   part: number,
   format: ResultFormat,
 ): Generator<string | Uint8Array> {
-  const { columns, rows } = resultOf(input, session, place, part);
+  const { columns, rows } = resultOf(input, content, part);
   if (format === 'parquet') {
     yield* parquet(columns, rows);
     return;

@@ -55,6 +55,15 @@ const wire = {
   down: { bytes: 100_000, blocks: sum(blockHashes.slice(1)) },
 };
 
+class CountedFiles extends SimulatedFiles {
+  reads = 0;
+
+  override read(handle: number, target: Uint8Array, position: number): number {
+    this.reads += 1;
+    return super.read(handle, target, position);
+  }
+}
+
 /**
  * One gateway in memory, from its journal to its log, with the real sealer and the real builder between: what it
  * exports is what a gateway exports. Not in it: the proxy, the API and a desktop, whose events and records it makes up.
@@ -63,6 +72,7 @@ export class BundleWorld {
   readonly journal = new MemoryJournal();
   readonly key: LogKey;
   readonly #directory = mkdtempSync(join(scratch, 'bundle-world-'));
+  readonly #files = new CountedFiles();
   readonly #place: RecordingPlace;
   readonly #log: Log;
   #index: IndexDatabase | undefined;
@@ -75,7 +85,7 @@ export class BundleWorld {
   constructor(origin = 'gateway.example/log') {
     this.key = generateLogKey({ file: join(this.#directory, 'key'), origin });
     this.#place = {
-      files: new SimulatedFiles(),
+      files: this.#files,
       directory: '/recordings',
       masterKey: Buffer.alloc(32, 7),
       segmentBytes: 6000,
@@ -96,6 +106,11 @@ export class BundleWorld {
     const { segments, bytes, sessions } = await removeSegmentsBefore(this.#place, beforeMs);
     const before = new Date(beforeMs).toISOString();
     this.journal.event({ kind: 'recordings.removed', before, segments, bytes, sessions: sessions.length });
+  }
+
+  /** How often a recording was read so far. */
+  get reads(): number {
+    return this.#files.reads;
   }
 
   /** When the last record so far was made. */
