@@ -30,7 +30,7 @@ const walls = {
  * room -> single files of others that it may import. The desktop does the same to the byte as the gateway does, uses its
  * port to a disk, and checks what the log says of itself with the pure half of the log's own code.
  */
-const shared = { agent: ['recording/(wire-sum|spool-head|files)\\.ts', 'audit/(note|tree)\\.ts'] };
+const shared = new Map([['agent', ['recording/(wire-sum|spool-head|files)\\.ts', 'audit/(note|tree)\\.ts']]]);
 
 const pure = ['contract', 'codec', 'policy', 'masking'];
 const io =
@@ -45,9 +45,9 @@ module.exports = {
       from: { path: room(name) },
       to: {
         path: not(name, ...may),
-        ...(shared[name] === undefined
-          ? {}
-          : { pathNot: shared[name].map((file) => `^gateway-core/${file}$`) }),
+        ...(shared.has(name)
+          ? { pathNot: (shared.get(name) ?? []).map((file) => `^gateway-core/${file}$`) }
+          : {}),
       },
     })),
     ...pure.map((name) => ({
