@@ -208,11 +208,12 @@ export class SpoolWorld {
       device,
       claim: async () => {
         this.#block += 1;
-        const directory = directoryOf(this.#block);
+        const block = this.#block;
+        const directory = directoryOf(block);
         files.makeDirectory(directory);
         this.#live.add(directory);
         await Promise.resolve();
-        return { directory, firstSegment: this.#block * 2 ** 20 };
+        return { directory, firstSegment: block * 2 ** 20 };
       },
       abandoned: async () => {
         await Promise.resolve();
@@ -227,6 +228,19 @@ export class SpoolWorld {
         if (files.list(directory).length === 0) files.removeDirectory(directory);
       },
     };
+  }
+
+  /** As after a sleep of the machine: its owner is there, and nobody else can know. */
+  thinkDead(): void {
+    this.#live.clear();
+  }
+
+  /** Records that were kept and did not arrive. */
+  missing(): number[] {
+    const there = new Set(
+      this.gateway.records().flatMap((each) => (each.kind === 'kept' ? [each.result] : [])),
+    );
+    return this.lives.flatMap(({ kept }) => kept).filter((number) => !there.has(number));
   }
 
   segmentFiles(): string[] {

@@ -45,6 +45,12 @@ export const Settings = z.object({
     .default([]),
   /** `never`: tunnels look up nobody, as where the platform cannot. Each has a password then, and says `unattributed`. */
   lookUp: z.literal('never').optional(),
+  /** What uploads of this device's own record may take of the line. */
+  uploadBytesPerSecond: z
+    .number()
+    .int()
+    .min(16 * 1024)
+    .optional(),
   /** Recording notices that were read on this device, each by a digest of who read what where. */
   noticesRead: z.array(z.string().max(64)).default([]),
   /** Gateways that `throughline up` runs on this machine: paths, never contents. */

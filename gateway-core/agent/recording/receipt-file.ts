@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SessionId, Timestamp } from '../../contract/ids.js';
+import { parseJson } from '../client/answers.js';
 import { sha256 } from '../client/dpop.js';
 import { privateDirectory, readPrivate, removePrivate, writePrivate } from '../client/private-files.js';
 import type { ClientState } from '../client/state.js';
@@ -65,8 +66,7 @@ export class ReceiptFiles {
   }
 
   conflict(): Conflict | undefined {
-    const bytes = readPrivate(join(this.#directory, 'conflict.json'));
-    return bytes === undefined ? undefined : Conflict.safeParse(JSON.parse(bytes.toString('utf8'))).data;
+    return this.#read('conflict.json', Conflict);
   }
 
   keepConflict(conflict: Conflict): Promise<void> {
@@ -91,8 +91,7 @@ export class ReceiptFiles {
   }
 
   receipt(session: SessionId): Receipt | undefined {
-    const bytes = readPrivate(join(this.#directory, `${session}.json`), receiptBytesMax);
-    return bytes === undefined ? undefined : Receipt.safeParse(JSON.parse(bytes.toString('utf8'))).data;
+    return this.#read(`${session}.json`, Receipt);
   }
 
   async keep(receipt: Receipt): Promise<void> {
@@ -103,6 +102,12 @@ export class ReceiptFiles {
     const sessions = this.sessions();
     for (const session of sessions.slice(0, Math.max(0, sessions.length - receiptsMax)))
       await removePrivate(join(this.#directory, `${session}.json`));
+  }
+
+  /** Undefined also for what is not as it was written. */
+  #read<T>(name: string, schema: z.ZodType<T>): T | undefined {
+    const text = readPrivate(join(this.#directory, name), receiptBytesMax)?.toString('utf8');
+    return text === undefined ? undefined : schema.safeParse(parseJson(text)).data;
   }
 
   /** Ids begin with their time. */

@@ -40,8 +40,8 @@ interface Place {
   /** Undefined: it cannot be opened, `trouble` says why. */
   readonly spool: Promise<Spool | undefined>;
   trouble: string | undefined;
-  readonly files: ReceiptFiles;
-  readonly receipts: Receipts;
+  /** Undefined: their directory cannot be used. */
+  readonly log: { readonly files: ReceiptFiles; readonly receipts: Receipts } | undefined;
 }
 
 /**
@@ -142,7 +142,7 @@ export class DesktopRecording implements StreamRecorder {
       throw error;
     }
     // Without it the receipt is asked for by this process alone.
-    await place?.files.expect(session.id).catch(() => undefined);
+    await place?.log?.files.expect(session.id).catch(() => undefined);
     this.#askIn(receiptIntervalMs);
   }
 
@@ -175,34 +175,45 @@ export class DesktopRecording implements StreamRecorder {
   }
 
   #open(url: string, device: string): Place {
-    const { state } = this.#options;
-    const files = new ReceiptFiles(state, url);
-    this.#conflict = files.conflict();
     const place: Place = {
       url,
       device,
       trouble: undefined,
       spool: this.#openSpool(url, device).catch((error: unknown) => {
-        place.trouble = error instanceof Error ? error.message : 'it cannot be opened';
+        place.trouble = messageOf(error);
         this.#tell();
         return undefined;
       }),
-      files,
-      receipts: new Receipts({
+      log: this.#openLog(url, () => place),
+    };
+    this.#conflict = place.log?.files.conflict();
+    return place;
+  }
+
+  #openLog(url: string, place: () => Place): Place['log'] {
+    const { state } = this.#options;
+    try {
+      const files = new ReceiptFiles(state, url);
+      void files.forgetOldest().catch(() => undefined);
+      const receipts = new Receipts({
         files,
         pinnedKey: async () => pinnedKey(state, await this.#speaking()),
         ask: async (body) => api.receipts(await this.#speaking(), body),
         newest: async () => api.checkpoint(await this.#speaking()),
         nowMs: () => this.#clock.nowMs(),
-        conflicts: (conflict) => this.#conflicts(place, conflict),
-      }),
-    };
-    void files.forgetOldest().catch(() => undefined);
-    return place;
+        conflicts: (conflict) => this.#conflicts(place(), conflict),
+      });
+      return { files, receipts };
+    } catch {
+      // The spool stands beside it and says why.
+      return undefined;
+    }
   }
 
   async #openSpool(url: string, device: string): Promise<Spool> {
-    const home = await openSpoolHome(this.#options.state, url, device);
+    const { state } = this.#options;
+    const home = await openSpoolHome(state, url, device);
+    const { uploadBytesPerSecond } = await state.settings();
     const spool = new Spool({
       home,
       clock: this.#clock,
@@ -215,6 +226,7 @@ export class DesktopRecording implements StreamRecorder {
         return api.spool(gateway, of, segment, body);
       },
       changed: () => this.#tell(),
+      ...(uploadBytesPerSecond === undefined ? {} : { bytesPerSecond: uploadBytesPerSecond }),
     });
     spool.start();
     return spool;
@@ -242,10 +254,11 @@ export class DesktopRecording implements StreamRecorder {
   }
 
   async #ask(place: Place | undefined): Promise<void> {
-    if (place === undefined || this.#speaker === undefined || place !== this.#place) return;
-    const pending = await place.receipts.round().catch(() => undefined);
+    const log = place?.log;
+    if (log === undefined || this.#speaker === undefined || place !== this.#place) return;
+    const pending = await log.receipts.round().catch(() => undefined);
     if (place !== this.#place) return;
-    this.#conflict = place.files.conflict();
+    this.#conflict = log.files.conflict();
     const delayMs = receiptDelaysMs[(this.#asked += 1)] ?? receiptIntervalMs;
     if (pending === undefined || pending.length > 0 || this.#sessions.size > 0)
       this.#askIn(this.#sessions.size === pending?.length ? receiptIntervalMs : delayMs);
@@ -292,6 +305,9 @@ async function pinnedKey(state: ClientState, gateway: Gateway): Promise<string> 
   });
   return (await state.settings()).gateways[gateway.url]?.logKey ?? logKey;
 }
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : 'it cannot be opened';
 
 function notNow(): ThroughlineError {
   return new ThroughlineError('not-signed-in', 'nobody is signed in at the gateway of these records');

@@ -1,5 +1,6 @@
 import { existsSync, renameSync } from 'node:fs';
 import { type RecordingFiles, systemFiles } from '../../recording/files.js';
+import { syncDirectory } from '../client/private-files.js';
 
 /** What the spool needs of a file system: that of recordings, and names that change and vanish. */
 export interface SpoolFiles extends RecordingFiles {
@@ -8,7 +9,13 @@ export interface SpoolFiles extends RecordingFiles {
   exists(path: string): boolean;
 }
 
-export const systemSpoolFiles: SpoolFiles = { ...systemFiles, rename: renameSync, exists: existsSync };
+export const systemSpoolFiles: SpoolFiles = {
+  ...systemFiles,
+  // Desktops run where directories cannot be opened, too.
+  syncDirectory,
+  rename: renameSync,
+  exists: existsSync,
+};
 
 /** The system's name of an error, `ENOSPC`. */
 export function systemCode(error: unknown): string {

@@ -197,10 +197,12 @@ export class Spool {
 
   async #takeOver(directory: string): Promise<void> {
     const { files } = this.#options.home;
-    const numbers = files.list(directory).flatMap((name) => segmentOf(name) ?? []);
-    if (numbers.length > 0) {
+    const found = files.list(directory).flatMap((name) => segmentOf(name) ?? []);
+    if (found.length > 0) {
       const own = await this.#ownDirectory();
       const pathOf = (number: number): string => `${own}/${segmentName(number)}`;
+      // Two of one number cannot be, unless somebody copied files about: none of them may be written over.
+      const numbers = found.filter((number) => !files.exists(pathOf(number)));
       for (const number of numbers) files.rename(`${directory}/${segmentName(number)}`, pathOf(number));
       await files.syncDirectory(own);
       await files.syncDirectory(directory);

@@ -285,9 +285,9 @@ export class Uploader {
     if (known?.code === 'verification-failed') {
       return this.#fork(segment, progress, 'other records are at the gateway already under this name');
     }
-    const reason = known?.message ?? 'it cannot be read from the disk';
+    const reason = known?.message ?? 'it could not be read or sent from here';
     progress.conflicts = 0;
-    if (known !== undefined && passing.has(known.code)) {
+    if (known === undefined || passing.has(known.code)) {
       this.#waiting = reason;
       progress.refused = undefined;
       progress.attempts += 1;

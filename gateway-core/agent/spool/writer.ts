@@ -111,8 +111,10 @@ export class SpoolWriter {
   async ready(): Promise<number> {
     await this.tryAgain();
     if (this.#active === undefined) await this.#exclusively(() => this.#prepare());
-    if (this.#trouble !== undefined || this.#active === undefined) throw this.#refusal();
-    return this.#active.number;
+    if (this.#active !== undefined && this.#trouble === undefined) return this.#active.number;
+    // A session will run without a record, or not at all: that is missing here, too.
+    if (this.#trouble !== undefined) this.#trouble.lost += 1;
+    throw this.#refusal();
   }
 
   /**

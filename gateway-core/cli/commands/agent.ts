@@ -78,6 +78,7 @@ async function connectionsOfLastTime(
 function teller(context: Context, end: (reason: ThroughlineError) => void) {
   const told = new Map<string, string>();
   let reach: string | undefined;
+  let recordTold: string | undefined;
   return <N extends EventName>(name: N, payload: EventPayload<N>): void => {
     if (name === 'tunnels.changed') {
       for (const tunnel of payload as readonly TunnelView[]) {
@@ -94,7 +95,13 @@ function teller(context: Context, end: (reason: ThroughlineError) => void) {
       else print(context.stderr, yellow(title), `: ${text}`);
     }
     if (name === 'app.changed') {
-      const { gateway, signIn } = payload as AppState;
+      const { gateway, signIn, spool, logConflict } = payload as AppState;
+      const record = recordTrouble(spool, logConflict);
+      if (record !== recordTold) {
+        recordTold = record;
+        if (context.json) printJson(context.stdout, { at: now(), record: record ?? 'well' });
+        else print(context.stderr, record === undefined ? 'this desktop records again' : yellow(record));
+      }
       if (gateway !== undefined && signIn.state === 'signed-out' && reach === 'connected') {
         end(new ThroughlineError('not-signed-in', 'the sign-in has ended', { action: 'throughline login' }));
       }
@@ -104,6 +111,16 @@ function teller(context: Context, end: (reason: ThroughlineError) => void) {
       else print(context.stderr, `gateway ${gateway.url}: ${reach}`);
     }
   };
+}
+
+/** What keeps this desktop's own record from the gateway for longer than a network's mood; undefined: nothing. */
+function recordTrouble(spool: AppState['spool'], conflict: AppState['logConflict']): string | undefined {
+  if (conflict !== undefined)
+    return `the audit log is not the one that this desktop knows: ${conflict.why}; see throughline receipts`;
+  if (spool === undefined) return undefined;
+  if (!spool.working) return `this desktop cannot record: ${spool.trouble ?? 'the disk refuses'}`;
+  const [refused] = spool.refused;
+  return refused && `the gateway does not take segment ${refused.segment}: ${refused.reason}`;
 }
 
 function sayTunnel(
