@@ -50,6 +50,12 @@ describe('results', () => {
     await expectAccessible(page, 'SQL with a result');
   });
 
+  it('what this desktop records of them reaches the gateway, and the status bar says so', async () => {
+    const status = page.getByRole('contentinfo', { name: 'Status' });
+    await status.getByRole('button', { name: /^spool 0$/ }).waitFor();
+    await status.getByTitle('The gateway has everything that this desktop has recorded').waitFor();
+  });
+
   it('several statements give several results, each with its own tab', async () => {
     await run('select 1 as first; select 2 as second, 3 as third;');
     await expect.poll(() => page.getByRole('tablist', { name: 'Results' }).getByRole('tab').count()).toBe(3);

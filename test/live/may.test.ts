@@ -84,8 +84,16 @@ describe('what a connection says of itself', () => {
   });
 
   it('is how much of it is recorded, as it was configured', () => {
-    expect(connection('engineer', 'shop')?.recording).toEqual({ rows: '1MB', durability: 'strict' });
-    expect(connection('engineer', 'vault')?.recording).toEqual({ rows: 'none', durability: 'grouped' });
+    expect(connection('engineer', 'shop')?.recording).toEqual({
+      rows: '1MB',
+      durability: 'strict',
+      desktop: 'optional',
+    });
+    expect(connection('engineer', 'vault')?.recording).toEqual({
+      rows: 'none',
+      durability: 'grouped',
+      desktop: 'optional',
+    });
   });
 
   it('is never its address or its credential', () => {
