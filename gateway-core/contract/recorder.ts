@@ -21,6 +21,13 @@ export const contentStreams = {
    * number is 0): no result, search or replay holds it.
    */
   wire: 5,
+  /** What a terminal was sent, masked: bytes with escape sequences. */
+  terminal: 6,
+  /** Output of a program without a terminal, masked. */
+  stdout: 7,
+  stderr: 8,
+  /** The terminal's size from here on: `COLUMNSxROWS` in ASCII. */
+  'terminal-size': 9,
 } as const;
 export type ContentStream = keyof typeof contentStreams;
 

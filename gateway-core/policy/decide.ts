@@ -3,6 +3,7 @@ import { type Actor, type Hop, hasAgent } from '../contract/chain.js';
 import type { Action, Decision, Grounds, Permit } from '../contract/decision.js';
 import type { MaskRule } from '../contract/masks.js';
 import type { MaskedUse, StatementFacts } from '../contract/sql.js';
+import type { CommandFacts, SshUse } from '../contract/ssh.js';
 import type { CompiledPolicies } from './engine.js';
 
 /** The connection as policy sees it. */
@@ -24,6 +25,7 @@ export interface Decider {
   readonly policyVersion: string;
   connect(nowMs: number): Decision;
   statement(statement: PolicyStatement, nowMs: number): Decision;
+  ssh(use: SshUse, nowMs: number): Decision;
   session(
     action: Extract<Action, `session:${string}`> | 'evidence:export',
     own: boolean,
@@ -57,6 +59,7 @@ export function decider(policies: CompiledPolicies, actor: Actor, connection: Po
       const decision = decide(statement.facts.action, { statement: statementContext(statement) }, nowMs);
       return refuseMaskedUses(policies, decision, statement);
     },
+    ssh: (use, nowMs) => decide(use.action, sshContext(use), nowMs),
   };
 }
 
@@ -234,6 +237,23 @@ function statementContext(statement: PolicyStatement): Cedar.CedarValueJson {
     writes: [...new Set(facts.tables.filter((table) => table.access === 'write').map(name))],
     functions: [...new Set(facts.functions)],
     masked: statement.maskedUses.map(({ use }) => use),
+  };
+}
+
+function sshContext(use: SshUse): Cedar.Context {
+  if (use.action === 'ssh:sftp') return { file: { ...use.file } };
+  if (use.action === 'ssh:forward') return { forward: { ...use.forward } };
+  return use.command === undefined ? {} : { command: commandContext(use.command) };
+}
+
+function commandContext(facts: CommandFacts): Cedar.CedarValueJson {
+  return {
+    programs: [...facts.programs],
+    paths: [...facts.paths],
+    writes: [...facts.writes],
+    writesUnknown: facts.writesUnknown,
+    elevated: facts.elevated,
+    unknown: [...facts.unknown],
   };
 }
 

@@ -18,6 +18,16 @@ type Statement = {
   functions: Set<String>,
   masked: Set<String>,
 };
+type Command = {
+  programs: Set<String>,
+  paths: Set<String>,
+  writes: Set<String>,
+  writesUnknown: Bool,
+  elevated: Bool,
+  unknown: Set<String>,
+};
+type File = { operation: String, path: String, to?: String };
+type Forward = { direction: String, host: String, port: Long };
 type Time = { hour: Long, minute: Long, weekday: Long };
 type Device = { key: String };
 
@@ -28,6 +38,22 @@ action connect appliesTo {
 action "sql:read", "sql:write", "sql:ddl", "sql:admin" appliesTo {
   principal: [User, Agent], resource: [Connection],
   context: { chain: Chain, time: Time, device?: Device, statement: Statement }
+};
+action "ssh:shell" appliesTo {
+  principal: [User, Agent], resource: [Connection],
+  context: { chain: Chain, time: Time, device?: Device, command?: Command }
+};
+action "ssh:exec" appliesTo {
+  principal: [User, Agent], resource: [Connection],
+  context: { chain: Chain, time: Time, device?: Device, command: Command }
+};
+action "ssh:sftp" appliesTo {
+  principal: [User, Agent], resource: [Connection],
+  context: { chain: Chain, time: Time, device?: Device, file: File }
+};
+action "ssh:forward" appliesTo {
+  principal: [User, Agent], resource: [Connection],
+  context: { chain: Chain, time: Time, device?: Device, forward: Forward }
 };
 action "session:view", "session:replay", "session:revoke", "evidence:export" appliesTo {
   principal: [User, Agent], resource: [Connection],
