@@ -186,7 +186,7 @@ function print({
   }
 }
 
-function printSpool({ kept, uploaded, chunks, firstReadyMs }) {
+function printSpool({ kept, uploaded, chunks, firstReadyMs, memoryMb }) {
   console.log('\nthe desktop’s own record');
   table(
     ['records in one call', 'kept a second'],
@@ -197,7 +197,7 @@ function printSpool({ kept, uploaded, chunks, firstReadyMs }) {
     chunks.map((row) => [row.bytes, two(row.usPerChunk)]),
   );
   console.log(
-    `uploaded: ${uploaded.perSecond} records (${one(uploaded.mbPerSecond)} MB) a second of ${uploaded.records}; ready for a first session in ${one(firstReadyMs)} ms`,
+    `uploaded: ${uploaded.perSecond} records (${one(uploaded.mbPerSecond)} MB) a second of ${uploaded.records}; ready for a first session in ${one(firstReadyMs)} ms; ${memoryMb} MB at most`,
   );
 }
 

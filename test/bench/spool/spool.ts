@@ -21,6 +21,8 @@ export interface SpoolReport {
   readonly chunks: readonly { readonly bytes: number; readonly usPerChunk: number }[];
   /** From nothing to a segment that takes records, with its reserve: what a command waits for at its first session. */
   readonly firstReadyMs: number;
+  /** Of this process while it brought everything away. */
+  readonly memoryMb: number;
 }
 
 /** What this desktop's own record costs, and how fast it is kept and brought away. */
@@ -38,10 +40,15 @@ export async function spoolBench(options: {
     options.say('uploaded');
     const run = await startGateway(scope);
     const person = await login(scope, run, 'engineer');
-    const uploaded = await uploading(scope, await person.gateway(), count);
+    const gateway = await person.gateway();
+    let memoryMb = 0;
+    const watching = setInterval(() => {
+      memoryMb = Math.max(memoryMb, Math.round(process.memoryUsage().rss / 1e6));
+    }, 20);
+    const uploaded = await uploading(scope, gateway, count).finally(() => clearInterval(watching));
     options.say('chunks');
     const chunks = [100, 1400, 16_384, 65_536].map((bytes) => ({ bytes, usPerChunk: chunkCost(bytes) }));
-    return { kept, uploaded, chunks, firstReadyMs: await firstReady(scope) };
+    return { kept, uploaded, chunks, firstReadyMs: await firstReady(scope), memoryMb };
   } finally {
     await scope.close();
   }
