@@ -2,7 +2,7 @@ import type { Actor } from '../contract/chain.js';
 import type { EndCause } from '../contract/events.js';
 import type { SessionId } from '../contract/ids.js';
 import type { EndedDelegation } from '../identity/index.js';
-import { Crowd } from '../proxy/postgres/farewell.js';
+import { Crowd } from '../proxy/crowd.js';
 
 /** A running session as the rest of the gateway sees it. */
 export interface LiveSession {

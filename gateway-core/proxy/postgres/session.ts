@@ -11,9 +11,10 @@ import type { EndCause } from '../../contract/events.js';
 import { limits } from '../../contract/limits.js';
 import type { WireSums } from '../../contract/local-record.js';
 import type { JournalFailure } from '../../contract/recorder.js';
+import { Crowd } from '../crowd.js';
 import { ClientSide } from './client-side.js';
 import { endStatement, type Fault, isFailure, type SessionContext } from './context.js';
-import { Crowd, fatal } from './farewell.js';
+import { fatal } from './farewell.js';
 import { faults } from './faults.js';
 import { Replies } from './replies.js';
 import type { SessionInput } from './session-input.js';
@@ -109,7 +110,9 @@ export class PostgresSession {
       this.#context?.queue.close();
       const turn = crowd.turn();
       if (turn !== undefined) await turn;
-      this.#write(crowd.goodbye({ code: '57P01', message: reason, hint: undefined }));
+      this.#write(
+        crowd.goodbye('postgres', () => fatal({ code: '57P01', message: reason, hint: undefined })),
+      );
       this.#finish(crowd);
       this.#interrupt();
     } else crowd.clientIsGone();

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Appended, Permit } from '../../../gateway-core/contract/decision.js';
 import { CancelKeys } from '../../../gateway-core/proxy/postgres/cancel.js';
-import { Crowd } from '../../../gateway-core/proxy/postgres/farewell.js';
+import { Crowd } from '../../../gateway-core/proxy/crowd.js';
 import { Replies } from '../../../gateway-core/proxy/postgres/replies.js';
 import { SqlNames } from '../../../gateway-core/proxy/postgres/sql-names.js';
 import { UpstreamQueue } from '../../../gateway-core/proxy/postgres/upstream-queue.js';
