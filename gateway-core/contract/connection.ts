@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ConnectionName } from './ids.js';
 import { MaskRule } from './masks.js';
 
-export const Protocol = z.enum(['postgres']);
+export const Protocol = z.enum(['postgres', 'ssh']);
 export type Protocol = z.infer<typeof Protocol>;
 
 /** A value of a credential: literal, or where it stands. `{env}` and `{file}` only from the config's allow-lists. */
@@ -49,6 +49,22 @@ export const Recording = z
   .strict();
 export type Recording = z.infer<typeof Recording>;
 
+/** A host key of a target: `SHA256:` and its fingerprint, or the key as a line of known_hosts ends (`ssh-ed25519 AAAA...`). */
+export const HostKey = z
+  .string()
+  .max(4096)
+  .regex(/^(SHA256:[A-Za-z0-9+/]{43}|(ssh-|ecdsa-sha2-)[a-z0-9-]+ [A-Za-z0-9+/]+={0,2})$/);
+
+const Credential = z
+  .object({
+    user: SecretReference,
+    password: SecretReference.optional(),
+    /** SSH: a private key in OpenSSH's or PEM form, and what it is encrypted with. */
+    privateKey: SecretReference.optional(),
+    passphrase: SecretReference.optional(),
+  })
+  .strict();
+
 /** What `admin connections add FILE` takes, for each connection. */
 export const ConnectionConfig = z
   .object({
@@ -63,7 +79,12 @@ export const ConnectionConfig = z
      * trust: also a target that asks for nothing. The target can never choose a weaker one than this names.
      */
     authentication: z.enum(['scram', 'password', 'trust']).default('scram'),
-    credential: z.object({ user: SecretReference, password: SecretReference.optional() }).strict().optional(),
+    credential: Credential.optional(),
+    /**
+     * SSH: the target's host keys, one of which it has to prove. `first-contact`: those that it has when it is reached
+     * for the first time are kept, which trusts the network once.
+     */
+    hostKeys: z.union([z.literal('first-contact'), z.array(HostKey).min(1).max(20)]).optional(),
     labels: z.record(z.string().min(1).max(64), z.string().max(256)).default({}),
     masks: z.array(MaskRule).max(1000).default([]),
     recording: Recording.prefault({}),
@@ -75,7 +96,26 @@ export const ConnectionConfig = z
       .max(30 * 24 * 3600 * 1000)
       .default(8 * 3600 * 1000),
   })
-  .strict();
+  .strict()
+  .superRefine((connection, context) => {
+    const wrong = (path: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [path], message });
+    const { protocol, credential } = connection;
+    if (protocol === 'ssh') {
+      if (connection.database !== undefined) wrong('database', 'an SSH connection has no database');
+      if (connection.hostKeys === undefined)
+        wrong(
+          'hostKeys',
+          'an SSH connection needs the host keys of its target (ssh-keyscan), or first-contact',
+        );
+      if (connection.masks.some((mask) => 'columns' in mask))
+        wrong('masks', 'terminals have no columns: SSH connections are masked by detectors');
+      return;
+    }
+    if (connection.hostKeys !== undefined) wrong('hostKeys', `${protocol} has no host keys`);
+    if (credential?.privateKey !== undefined || credential?.passphrase !== undefined)
+      wrong('credential', `${protocol} signs in with a password`);
+  });
 export type ConnectionConfig = z.infer<typeof ConnectionConfig>;
 /** The same as a person writes it, before defaults are filled in. */
 export type ConnectionInput = z.input<typeof ConnectionConfig>;

@@ -359,6 +359,23 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     policyVersion: z.string(),
     previous: z.string().optional(),
   }),
+  /** The host key that a target had at first contact: from now on it is the only one that is known for it. */
+  z.object({
+    ...base,
+    kind: z.literal('target.pinned'),
+    connection: ConnectionName,
+    key: z.string().max(128),
+    fingerprint: z.string().max(128),
+  }),
+  /** A target proved another host key than those that are known for it. Nothing was sent to it. */
+  z.object({
+    ...base,
+    kind: z.literal('target.unknown-key'),
+    connection: ConnectionName,
+    key: z.string().max(128),
+    fingerprint: z.string().max(128),
+    known: z.array(z.string().max(4096)).max(20),
+  }),
   /** Search, replay and listing of other people's sessions are themselves audited. */
   z.object({
     ...base,

@@ -21,6 +21,7 @@ import { errorPage } from './pages.js';
 import { ProviderChecks } from './provider-checks.js';
 import { ProviderTokens, type Sealer } from './provider-tokens.js';
 import { createProvider, type Provider } from './providers.js';
+import { fitsVerifier } from './scram.js';
 import { createSignIns, type RecordEvent, type SignIns } from './sign-ins.js';
 import { createToken } from './token.js';
 import { createWorkloads } from './workloads.js';
@@ -180,7 +181,11 @@ export function createIdentity(options: {
     mintHandle: handles.mint,
     handleForScram: async (id) => (await handles.find(id)) ?? delegationForScram(id),
     decoyForScram: handles.decoy,
-    verifyHandlePassword: handles.verify,
+    verifyHandlePassword: async (id, password) => {
+      const delegation = await delegationForScram(id);
+      if (delegation === undefined) return handles.verify(id, password);
+      return (await fitsVerifier(password, delegation)) ? delegation : undefined;
+    },
     // A delegation's budget is spent when its session begins, whichever way it came.
     useHandle: async (id) => delegations.get(id) !== undefined || handles.use(id),
     signOut: signIns.end,

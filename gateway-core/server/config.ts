@@ -27,7 +27,10 @@ export const GatewayConfig = z
     keys: z.string().optional(),
     tls: z.object({ certificate: z.string(), key: z.string() }).strict().optional(),
     listeners: z
-      .object({ postgres: z.union([Endpoint, z.literal('off')]).optional() })
+      .object({
+        postgres: z.union([Endpoint, z.literal('off')]).optional(),
+        ssh: z.union([Endpoint, z.literal('off')]).optional(),
+      })
       .strict()
       .default({}),
     identityProviders: IdentityConfig.shape.providers,

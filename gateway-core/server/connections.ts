@@ -98,8 +98,7 @@ export class ConnectionRegistry {
     const before = this.#connections.get(config.name);
     const text = JSON.stringify(sorted(rest));
     const digest = createHash('sha256').update(text).digest('hex');
-    const addressChanged =
-      before !== undefined && (before.address !== rest.address || before.database !== rest.database);
+    const addressChanged = before !== undefined && contextOf(before) !== contextOf(rest);
     const sealedBefore = this.#sealed.get(config.name);
     const same = before !== undefined && JSON.stringify(sorted(withoutKind(before))) === text;
     const sameCredential =
@@ -139,7 +138,12 @@ export class ConnectionRegistry {
   }
 
   /** The credential in clear, for the moment of signing in to the target. Never kept, never logged. */
-  async credential(name: string): Promise<{ user: string; password: string | undefined }> {
+  async credential(name: string): Promise<{
+    user: string;
+    password: string | undefined;
+    privateKey: string | undefined;
+    passphrase: string | undefined;
+  }> {
     const connection = this.#connections.get(name);
     const sealed = this.#sealed.get(name);
     if (connection === undefined || sealed === undefined) {
@@ -148,10 +152,13 @@ export class ConnectionRegistry {
       });
     }
     const credential = this.#open(sealed, connection);
+    const resolved = (reference: Credential['password']): Promise<string | undefined> =>
+      reference === undefined ? Promise.resolve(undefined) : this.#secrets.resolve(reference);
     return {
       user: await this.#secrets.resolve(credential.user),
-      password:
-        credential.password === undefined ? undefined : await this.#secrets.resolve(credential.password),
+      password: await resolved(credential.password),
+      privateKey: await resolved(credential.privateKey),
+      passphrase: await resolved(credential.passphrase),
     };
   }
 
@@ -164,22 +171,16 @@ export class ConnectionRegistry {
   }
 
   #kindOf(credential: Credential): Connection['credentialKind'] {
-    const password = credential.password ?? credential.user;
-    if (typeof password === 'string') return 'sealed';
-    return 'env' in password ? 'env' : 'file';
+    const secret = credential.privateKey ?? credential.password ?? credential.user;
+    if (typeof secret === 'string') return 'sealed';
+    return 'env' in secret ? 'env' : 'file';
   }
 
-  #seal(
-    credential: Credential,
-    connection: { name: string; address: string; database?: string | undefined },
-  ): Uint8Array {
+  #seal(credential: Credential, connection: Place): Uint8Array {
     return this.#secrets.seal(Buffer.from(JSON.stringify(credential)), contextOf(connection));
   }
 
-  #open(
-    sealed: Uint8Array,
-    connection: { name: string; address: string; database?: string | undefined },
-  ): Credential {
+  #open(sealed: Uint8Array, connection: Place): Credential {
     return JSON.parse(
       Buffer.from(this.#secrets.open(sealed, contextOf(connection))).toString(),
     ) as Credential;
@@ -193,8 +194,12 @@ export class ConnectionRegistry {
   }
 }
 
-function contextOf(connection: { name: string; address: string; database?: string | undefined }): string {
-  return JSON.stringify(['connection', connection.name, connection.address, connection.database ?? '']);
+type Place = Pick<ConnectionConfig, 'name' | 'address' | 'database' | 'hostKeys'>;
+
+/** What a credential is good for. Other host keys are another target: a password would go to whoever has them. */
+function contextOf({ name, address, database, hostKeys }: Place): string {
+  const keys = hostKeys === undefined ? [] : [hostKeys];
+  return JSON.stringify(['connection', name, address, database ?? '', ...keys]);
 }
 
 function withoutKind(connection: Connection): Omit<Connection, 'credentialKind'> {

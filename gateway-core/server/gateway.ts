@@ -11,6 +11,7 @@ import { ThroughlineError } from '../contract/errors.js';
 import { createIdentity, type Identity, IdentityConfig } from '../identity/index.js';
 import { createValueMasker } from '../masking/value-masker.js';
 import { loadPolicyEngine } from '../policy/index.js';
+import { hostIdentity } from '../proxy/ssh/host-identity.js';
 import { openJournal } from '../store/journal/journal.js';
 import { type Keys, openKeys } from '../store/keys.js';
 import { openSecret, resolveReference, sealSecret } from '../store/secrets.js';
@@ -24,10 +25,12 @@ import { ConnectionRegistry, type SecretsPort } from './connections.js';
 import { claimDataDirectory, type GatewayDirectories, gatewayDirectories } from './data-directory.js';
 import { Demo } from './demo/demo.js';
 import { demoAccounts } from './demo/identity-provider/accounts.js';
+import { HostKeyPins } from './host-keys.js';
 import { compareKeptCheckpoint, keepCheckpoint } from './kept-checkpoint.js';
-import { type Listener, listenApi, listenPostgres } from './listeners.js';
+import { listenApi } from './listeners.js';
 import { LiveFeed } from './live-feed.js';
 import { endSessionsBelow, LiveSessions } from './live-sessions.js';
+import { nativeListeners } from './native-listeners.js';
 import { PolicyRegistry } from './policies.js';
 import { type GatewayRecorder, gatewayRecorder } from './recorder.js';
 import { recordingNotice } from './recording-notice.js';
@@ -68,7 +71,6 @@ interface Rooms {
 }
 
 const defaultListen = { host: '127.0.0.1', port: 7443 };
-const defaultPostgresPort = 15_432;
 /** How long closing waits for sessions to say goodbye. */
 const closingTimeoutMs = 5000;
 /** How often a journal that failed is asked whether the disk takes writes again. */
@@ -259,6 +261,7 @@ async function compose(
     complain: (what, error) => recorder.complain(what, error),
   });
   undo.push(() => attachments.close());
+  const sshIdentity = hostIdentity(keys.derive('ssh-host'));
   const sessions = new SessionServer({
     identity,
     connections,
@@ -280,15 +283,20 @@ async function compose(
       salt: keys.derive('salts'),
       mock: keys.derive('scram-mock'),
     },
+    ssh: {
+      identity: sshIdentity,
+      pins: new HostKeyPins(state.database, recorder, now),
+      gatewayHosts: () => [new URL(url).hostname, listen.host].filter((each) => !isLoopback(each)),
+    },
     beforeDial: async (connection) => demo?.address(connection, connections),
     isRevoked: (node) => revoked.has(node),
     overlapping: config.misuse.overlapping,
     now,
   });
-  const postgres = await postgresListener(options, listen, () => sessions, recorder);
-  if (postgres !== undefined) undo.push(() => postgres.close());
-  const listeners: Record<string, string> =
-    postgres === undefined ? {} : { postgres: `${hostForUrl(postgres.host)}:${postgres.port}` };
+  const native = await nativeListeners({ config, listen, sessions: () => sessions, recorder });
+  undo.push(() => native.close());
+  const listeners: Record<string, string> = {};
+  for (const [name, { host, port }] of native.listeners) listeners[name] = `${hostForUrl(host)}:${port}`;
   const info: GatewayInfo = {
     name: logKey.name,
     version,
@@ -296,6 +304,7 @@ async function compose(
     issuer: new URL(url).origin,
     logKey: logKey.vkey,
     listeners,
+    ssh: { hostKeys: [sshIdentity.publicLine] },
   };
   policies.onChange(() => feed.rightsChanged());
   connections.onChange(() => feed.rightsChanged());
@@ -332,6 +341,7 @@ async function compose(
     undo.push(keepRetention({ sealer, spool: desktops.spool, retentionMs, recorder, now }));
   const warmingUp = setTimeout(() => {
     loadParser().catch((error: unknown) => recorder.complain('the spare parser did not load', error));
+    sessions.warmUp().catch((error: unknown) => recorder.complain('SSH did not load', error));
     demo
       ?.startProvider(identity, { url, ca: certificate.caPem })
       .catch((error: unknown) => recorder.complain('the demo identity provider did not start', error));
@@ -453,27 +463,6 @@ async function applyConfig(
   if (config.connections.length > 0) await connections.put(config.connections, 'gateway/config');
   if (config.policies !== undefined && config.policies !== policies.current.text) {
     await policies.put(config.policies, 'gateway/config');
-  }
-}
-
-async function postgresListener(
-  options: GatewayOptions,
-  listen: { host: string; port: number },
-  sessions: () => SessionServer,
-  recorder: GatewayRecorder,
-): Promise<Listener | undefined> {
-  const wanted = options.config.listeners.postgres;
-  if (wanted === 'off') return undefined;
-  if (wanted !== undefined) return listenPostgres({ ...parseEndpoint(wanted), sessions, recorder });
-  const port = listen.port === 0 ? 0 : defaultPostgresPort;
-  try {
-    return await listenPostgres({ host: listen.host, port, sessions, recorder });
-  } catch (error) {
-    // Nobody asked for this very port: a second gateway on the machine takes any.
-    if (error instanceof ThroughlineError && error.code === 'conflict') {
-      return listenPostgres({ host: listen.host, port: 0, sessions, recorder });
-    }
-    throw error;
   }
 }
 

@@ -161,24 +161,21 @@ function nameOf(encoded: string): string {
   }
 }
 
-/** The native PostgreSQL listener: standard clients, with a handle. */
-export async function listenPostgres(input: {
+/** A native listener of one protocol: standard clients, with a handle. */
+export async function listenNative(input: {
   host: string;
   port: number;
-  sessions: () => SessionServer;
+  serve: (socket: Socket, isLoopback: boolean) => Promise<void>;
   recorder: GatewayRecorder;
 }): Promise<Listener> {
   const server = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true });
   server.maxConnections = socketsMax;
   server.on('connection', (socket) => {
     socket.on('error', () => undefined);
-    input
-      .sessions()
-      .serveNative(socket, isLoopback(socket.remoteAddress ?? ''))
-      .catch((error: unknown) => {
-        input.recorder.complain('a native session broke', error);
-        socket.destroy();
-      });
+    input.serve(socket, isLoopback(socket.remoteAddress ?? '')).catch((error: unknown) => {
+      input.recorder.complain('a native session broke', error);
+      socket.destroy();
+    });
   });
   return listen(server, input.host, input.port);
 }

@@ -5,12 +5,10 @@ import type { Actor } from '../contract/chain.js';
 import { rowsKeptBytes } from '../contract/connection.js';
 import type { Lineage, MisuseRules } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
-import type { SessionBehind } from '../contract/events.js';
 import type { DelegationId, SessionId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
 import { wireSaltBytes } from '../contract/local-record.js';
 import type { Identity, ScramVerifier } from '../identity/index.js';
-import type { Decider } from '../policy/index.js';
 import { CancelKeys } from '../proxy/postgres/cancel.js';
 import { CatalogCache } from '../proxy/postgres/catalog.js';
 import { type ClientTls, sortParameters, startClient } from '../proxy/postgres/client-startup.js';
@@ -20,13 +18,16 @@ import { createJudge } from '../proxy/postgres/judge.js';
 import { authenticateHandle } from '../proxy/postgres/native-authentication.js';
 import { PostgresSession } from '../proxy/postgres/session.js';
 import type { Target } from '../proxy/postgres/upstream.js';
+import type { HostIdentity } from '../proxy/ssh/host-identity.js';
 import type { Connection, ConnectionRegistry } from './connections.js';
-import type { LiveSession, LiveSessions } from './live-sessions.js';
-import { createPermissions, type Permissions } from './permissions.js';
+import type { HostKeyPins } from './host-keys.js';
+import type { LiveSessions } from './live-sessions.js';
 import type { PolicyRegistry } from './policies.js';
 import type { GatewayRecorder } from './recorder.js';
+import { programOf, SessionCommons } from './session-commons.js';
 import type { SessionIds } from './session-ids.js';
 import type { RecordWatch } from './spool/watch.js';
+import type { SshSessions } from './ssh-sessions.js';
 import { WireTap } from './wire-tap.js';
 
 /** From tickets and handles to running sessions. */
@@ -43,6 +44,13 @@ export interface SessionRooms {
   readonly keys: { readonly maskHash: Uint8Array; readonly salt: Uint8Array; readonly mock: Uint8Array };
   /** Called before a target is dialled: starts the demo's. Gives the address, when it is only known then. */
   readonly beforeDial: (connection: Connection) => Promise<string | undefined>;
+  readonly ssh: {
+    /** The gateway's own host key. */
+    readonly identity: HostIdentity;
+    readonly pins: HostKeyPins;
+    /** Names and addresses of the gateway: nobody forwards to them. */
+    readonly gatewayHosts: () => readonly string[];
+  };
   /** A process that was revoked, by the id of its node. */
   readonly isRevoked: (node: string) => boolean;
   /** What happens to a delegation's handle that is used from two addresses at once. */
@@ -66,13 +74,14 @@ export interface Admission {
 /** Serves database sessions: streams that came with a ticket, and sockets of the native listener. */
 export class SessionServer {
   readonly #rooms: SessionRooms;
-  readonly #permissions: Permissions;
+  readonly #commons: SessionCommons;
+  #ssh: Promise<SshSessions> | undefined;
   readonly #cancelKeys = new CancelKeys();
   readonly #catalogs = new Map<string, CatalogCache>();
 
   constructor(rooms: SessionRooms) {
     this.#rooms = rooms;
-    this.#permissions = createPermissions(rooms);
+    this.#commons = new SessionCommons(rooms);
     rooms.connections.onChange((name) => {
       this.#catalogs.delete(name);
       void rooms.live.end(
@@ -83,13 +92,21 @@ export class SessionServer {
     });
   }
 
+  /** SSH is loaded when it is first needed, or before that when there is time. */
+  warmUp(): Promise<SshSessions> {
+    this.#ssh ??= import('./ssh-sessions.js').then(
+      ({ SshSessions: Sessions }) => new Sessions(this.#rooms, this.#commons),
+    );
+    return this.#ssh;
+  }
+
   /**
    * Policy on opening a stream. `segment`: of the spool into which the desktop says that it records; it counts only
    * from somebody with a device of their own. Throws `denied`, `rate-limited`.
    */
   admit(actor: Actor, name: string, segment?: number): Admission {
     const { identity, live } = this.#rooms;
-    const connection = this.#permissions.connection(actor, name);
+    const connection = this.#commons.permissions.connection(actor, name);
     const unconfirmed = identity.checks.refusal(actor.signIn);
     if (unconfirmed !== undefined) throw unconfirmed;
     if (live.countOf(actor.signIn) >= limits.streamsPerActorMax) {
@@ -120,6 +137,12 @@ export class SessionServer {
   async serveStream(stream: Duplex, actor: Actor, admission: Admission, behind: Behind): Promise<void> {
     const { desktop } = admission;
     const wire = desktop === undefined ? undefined : new WireTap(stream, desktop.salt);
+    if (admission.connection.protocol === 'ssh') {
+      const ssh = await this.warmUp();
+      const served = await ssh.serveStream(wire ?? stream, actor, { ...admission, wire }, behind);
+      if (!served) await this.#unopened(actor, admission, 'left');
+      return;
+    }
     const signal = AbortSignal.timeout(limits.startupTimeoutMs);
     const start = await startClient(wire ?? stream, this.#rooms.tls, signal);
     if (start.kind === 'startup') {
@@ -205,11 +228,14 @@ export class SessionServer {
         });
       return;
     }
-    const place = await this.#useFrom(handle.actor, handle.id, socket.remoteAddress ?? '', start.stream);
+    const refuse = (message: string, hint: string): Promise<void> =>
+      sayFatal(start.stream, { code: '28000', message, hint });
+    const place = await this.#useFrom(handle.actor, handle.id, socket.remoteAddress ?? '', refuse);
     if (place === undefined) return;
     const { actor, leave } = place;
     try {
       const admission = this.admit(actor, connection.name);
+      requireProtocol(connection, 'postgres');
       const plain = { ...start, negotiation: undefined };
       await this.#serve(plain, actor, { ...admission, wire: undefined }, 'native', signal, undefined);
     } catch (error) {
@@ -217,6 +243,19 @@ export class SessionServer {
     } finally {
       leave();
     }
+  }
+
+  /** One socket of the native SSH listener: the user is CONNECTION+HANDLE or the handle alone, the password its secret. */
+  async serveNativeSsh(socket: Socket): Promise<void> {
+    const ssh = await this.warmUp();
+    await ssh.serveNative(socket, {
+      admit: (actor, name) => {
+        const admission = this.admit(actor, name);
+        requireProtocol(admission.connection, 'ssh');
+        return admission;
+      },
+      useFrom: (actor, id, address, refuse) => this.#useFrom(actor, id, address, refuse),
+    });
   }
 
   /** Where a delegation's handle is in use: nobody at a native listener can tell whose process holds it. */
@@ -227,7 +266,7 @@ export class SessionServer {
     actor: Actor,
     id: DelegationId,
     address: string,
-    stream: Duplex,
+    refuse: (message: string, hint: string) => Promise<void>,
   ): Promise<{ readonly actor: Actor; readonly leave: () => void } | undefined> {
     const { identity, recorder, overlapping } = this.#rooms;
     if (identity.delegations.get(id) === undefined) return { actor, leave: () => undefined };
@@ -242,11 +281,10 @@ export class SessionServer {
         verdict: overlapping === 'deny' ? 'denied' : 'attributed',
       });
     if (overlaps && overlapping === 'deny') {
-      await sayFatal(stream, {
-        code: '28000',
-        message: 'the handle is in use from another address: it is not shared',
-        hint: 'Mint a delegation of its own for each machine.',
-      });
+      await refuse(
+        'the handle is in use from another address: it is not shared',
+        'Mint a delegation of its own for each machine.',
+      );
       return undefined;
     }
     use.sessions += 1;
@@ -305,10 +343,10 @@ export class SessionServer {
         },
       );
     }
-    const decision = this.#permissions.on(actor, connection).connect(now());
+    const decision = this.#commons.permissions.on(actor, connection).connect(now());
     const target = this.#target(connection);
     const judge = createJudge({
-      decider: this.#decider(actor, connection),
+      decider: this.#commons.decider(actor, connection),
       policyVersion: () => policies.current.version,
       usesTime: () => policies.current.usesTime,
       masks: [...connection.masks, ...(decision.kind === 'allow' ? decision.masks : [])],
@@ -319,7 +357,7 @@ export class SessionServer {
       now,
     });
     const startedAtMs = now();
-    const kept = this.#kept(behind);
+    const kept = this.#commons.kept(behind);
     const session: PostgresSession = new PostgresSession({
       id,
       client: start.stream,
@@ -358,49 +396,11 @@ export class SessionServer {
         if (wire !== undefined && connection.recording.desktop === 'required')
           watch.add({ id, wire, end: (cause, reason) => session.end(cause, reason) });
         // What ended between the check of who this is and now found no session to end.
-        const over = this.#over(actor);
+        const over = this.#commons.over(actor);
         if (over !== undefined) void session.end('revoked', over);
       },
     });
     return session;
-  }
-
-  #decider(actor: Actor, connection: Connection): () => Decider {
-    const { identity, policies } = this.#rooms;
-    let made:
-      | { readonly policies: object; readonly groups: Actor['groups']; readonly decider: Decider }
-      | undefined;
-    return () => {
-      const { current } = policies;
-      const { groups } = identity.asNow(actor);
-      if (made?.policies !== current || made.groups !== groups)
-        made = { policies: current, groups, decider: this.#permissions.on(actor, connection) };
-      return made.decider;
-    };
-  }
-
-  #over(actor: Actor): string | undefined {
-    const { identity, isRevoked } = this.#rooms;
-    if (identity.isSignInEnded(actor.signIn)) return 'the sign-in behind this session has ended';
-    if (actor.delegations?.some((id) => identity.delegations.get(id) === undefined) === true)
-      return 'the delegation behind this session has ended';
-    return actor.chain.some((hop) => isRevoked(hop.id))
-      ? 'the program behind this session was revoked'
-      : undefined;
-  }
-
-  /** Command lines come from outside: what was redacted where they were read is masked once more. */
-  #kept(behind: Behind): SessionBehind | undefined {
-    if (behind?.kind !== 'attributed') return undefined;
-    const mask = (text: string): string => this.#rooms.recorder.maskText(text);
-    const processes = behind.processes.map(({ pid, startTicks, name, exe, arguments: words }) => ({
-      pid,
-      startTicks,
-      name: mask(name),
-      ...(exe === undefined ? {} : { exe: mask(exe) }),
-      ...(words === undefined ? {} : { arguments: words.map(mask) }),
-    }));
-    return { bootId: behind.bootId, processes };
   }
 
   #target(connection: Connection): Target {
@@ -430,31 +430,17 @@ export class SessionServer {
     error: unknown,
     session?: SessionId,
   ): Promise<void> {
-    const { recorder } = this.#rooms;
-    const known = error instanceof ThroughlineError ? error : undefined;
-    if (known === undefined) recorder.complain('a session could not start', error);
-    try {
-      await recorder.record({
-        kind: 'session.refused',
-        ...(session === undefined ? {} : { session }),
-        connection,
-        chain: actor.chain,
-        code: known?.code ?? 'internal',
-        reason: recorder.maskText(known?.message ?? 'internal error'),
-      });
-    } catch (failure) {
-      recorder.complain('a refusal could not be recorded', failure);
-    }
+    await this.#commons.recordRefusal(actor, connection, error, session);
     await sayFatal(stream, refusalOf(error));
   }
 }
 
-const commandCharactersMax = 300;
-
-function programOf(behind: SessionBehind | undefined): LiveSession['program'] {
-  const leaf = behind?.processes[0];
-  if (leaf === undefined) return undefined;
-  return { pid: leaf.pid, command: leaf.arguments?.join(' ').slice(0, commandCharactersMax) };
+/** Throws `denied` where somebody speaks another protocol at a native listener. */
+function requireProtocol({ name, protocol }: Connection, spoken: Connection['protocol']): void {
+  if (protocol === spoken) return;
+  throw new ThroughlineError('denied', `${name} is a connection of ${protocol}, not of ${spoken}`, {
+    action: 'use the listener and the tools of its protocol',
+  });
 }
 
 /** As the identity room stores it, as the codec takes it. */

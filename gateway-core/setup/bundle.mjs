@@ -35,6 +35,7 @@ export const kept = [
   'koffi',
   'libpg-query',
   'oidc-provider',
+  'ssh2',
 ];
 
 const isKept = (name) => kept.some((each) => name === each || name.startsWith(`${each}/`));

@@ -20,6 +20,7 @@ export const keyNames = [
   'scram-mock',
   'session-ids',
   'spool',
+  'ssh-host',
 ] as const;
 export type KeyName = (typeof keyNames)[number];
 

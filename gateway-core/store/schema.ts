@@ -135,6 +135,18 @@ export interface SpoolDevicesTable {
   refused: string | null;
 }
 
+/** Host keys that targets had at first contact, where an admin asked for that. */
+export interface TargetHostKeysTable {
+  connection: string;
+  /** Elsewhere is another target. */
+  address: string;
+  /** As in known_hosts, behind the name. */
+  line: string;
+  /** `SHA256:...` */
+  fingerprint: string;
+  seen_at_ms: number;
+}
+
 export interface StateSchema {
   meta: MetaTable;
   connections: ConnectionsTable;
@@ -144,4 +156,5 @@ export interface StateSchema {
   handles: HandlesTable;
   delegations: DelegationsTable;
   spool_devices: SpoolDevicesTable;
+  target_host_keys: TargetHostKeysTable;
 }

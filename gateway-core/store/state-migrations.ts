@@ -122,4 +122,14 @@ export const stateMigrations: readonly string[] = [
     refused text
   ) strict;
   `,
+  `
+  create table target_host_keys (
+    connection text not null,
+    address text not null,
+    line text not null,
+    fingerprint text not null,
+    seen_at_ms integer not null,
+    primary key (connection, address, fingerprint)
+  ) strict;
+  `,
 ];

@@ -54,6 +54,7 @@ export interface GatewayRun {
   readonly url: string;
   readonly ca: string;
   readonly native: Place;
+  readonly listeners: Readonly<Record<string, string>>;
   readonly data: string;
   readonly demoSecret: string;
   /** Everything it printed so far. */
@@ -74,7 +75,7 @@ interface ReadyLine {
 export async function startGateway(scope: Scope, options: GatewayOptions = {}): Promise<GatewayRun> {
   const data = options.data ?? join(scope.directory(), 'data');
   const config = join(scope.directory(), 'gateway.yaml');
-  const listeners = { postgres: options.nativeListen ?? '127.0.0.1:0' };
+  const listeners = { postgres: options.nativeListen ?? '127.0.0.1:0', ssh: '127.0.0.1:0' };
   // JSON is YAML.
   writeFileSync(config, JSON.stringify({ listeners, ...options.config }));
   const demo = options.demo ?? true;
@@ -103,6 +104,7 @@ export async function startGateway(scope: Scope, options: GatewayOptions = {}): 
     url: ready.url,
     ca: ready.ca,
     native: placeOf(ready.listeners['postgres'] ?? ''),
+    listeners: ready.listeners,
     data,
     demoSecret: ready.demoSecret ?? '',
     log: () => running.stdoutText() + running.stderrText(),

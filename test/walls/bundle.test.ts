@@ -41,7 +41,12 @@ describe('the bundle', () => {
     expect(started.sort()).toEqual(programs.filter((program) => program !== 'cli/main').sort());
     // The addon stands beside the desktop's programs only; viewer.html stands in out/. package.json is as far above
     // out/bundle as above its source.
-    const known = ['agent/lineage/native.ts', 'evidence/viewer-file.ts', 'server/version.ts'];
+    const known = [
+      'agent/lineage/native.ts',
+      'evidence/viewer-file.ts',
+      'proxy/ssh/library.ts',
+      'server/version.ts',
+    ];
     expect(others.sort()).toEqual(known);
   });
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { writeRefusal } from '../../codec/ssh/messages.js';
 import type { ErrorCode, ThroughlineError } from '../../contract/errors.js';
 import { limits } from '../../contract/limits.js';
 
@@ -99,4 +100,13 @@ export function errorResponse(error: ThroughlineError): Buffer {
 function field(letter: string, text: string): Buffer {
   const clean = text.replaceAll(/\p{Cc}+/gu, ' ');
   return Buffer.from(`${letter}${Buffer.from(clean).subarray(0, fieldBytesMax).toString('utf8')}\0`);
+}
+
+/** Tells an SSH client why there is no session: version line and SSH_MSG_DISCONNECT, which OpenSSH shows. */
+export function refuseSsh(socket: Socket, error: ThroughlineError): void {
+  const action = error.action === undefined ? '' : `; ${error.action}`;
+  const text = `throughline: ${error.message}${action}`.replaceAll(/\p{Cc}+/gu, ' ').slice(0, fieldBytesMax);
+  // Unread bytes at close would make the kernel send a reset, which can overtake the message.
+  socket.resume();
+  socket.end(writeRefusal(text), () => socket.destroySoon());
 }

@@ -3,12 +3,13 @@ import { statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join as pathJoin } from 'node:path';
 import type { Duplex } from 'node:stream';
+import type { Protocol } from '../../contract/connection.js';
 import type { Lineage } from '../../contract/delegation.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { limits } from '../../contract/limits.js';
 import { type Admitted, PasswordDoor } from './password.js';
 import { lookUpPeer, type PeerLookUp } from './peer.js';
-import { errorResponse, refusePostgres } from './refusals.js';
+import { errorResponse, refusePostgres, refuseSsh } from './refusals.js';
 
 /** Bounds of one tunnel. */
 export const tunnelLimits = {
@@ -33,6 +34,8 @@ export interface TunnelOptions {
   /** What openGateway gives. */
   readonly gateway: { openStream(connection: string, lineage?: Lineage): Promise<Duplex> };
   readonly connection: string;
+  /** What the connection speaks: how a client is told why there is no session. */
+  readonly protocol?: Protocol;
   /** 0 or nothing: any free port. */
   readonly port?: number;
   readonly host?: '127.0.0.1' | '::1';
@@ -76,6 +79,7 @@ export interface Tunnel {
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const { directory } = options;
   const lookUp = directory === undefined ? (options.lookUp ?? platformLookUp()) : ownUser;
+  if (lookUp === 'never' && options.protocol === 'ssh') throw noGuard();
   const guard: Guard = lookUp === 'never' ? await PasswordDoor.open() : lookUp;
   const host = directory ?? options.host ?? '127.0.0.1';
   const sockets = new Set<Socket>();
@@ -99,6 +103,17 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     sockets: () => sockets.size,
     close: (drainMs = 0) => close(server, sockets, drainMs),
   };
+}
+
+function noGuard(): ThroughlineError {
+  return new ThroughlineError(
+    'denied',
+    'nobody here can tell whose a socket is, and an SSH tunnel has no password of its own',
+    {
+      action:
+        'use the terminal of the app, or a handle at the gateway’s own listener: throughline handle NAME',
+    },
+  );
 }
 
 /** Who decides whether a socket is let in. */
@@ -208,7 +223,8 @@ async function openOrRefuse(
     if (!(error instanceof ThroughlineError)) throw error;
     options.report?.({ kind: 'failed', error });
     // It has said already what it wants, and waits for the answer; to a cancel there is none.
-    if (admission === undefined) await refusePostgres(socket, error);
+    if (options.protocol === 'ssh') refuseSsh(socket, error);
+    else if (admission === undefined) await refusePostgres(socket, error);
     else if (admission.kind === 'session') socket.end(errorResponse(error), () => socket.destroySoon());
     else socket.destroy();
     return undefined;

@@ -1,8 +1,10 @@
+import { api } from '../../agent/client/api.js';
 import type { Gateway } from '../../agent/client/gateway.js';
 import type { ClientState } from '../../agent/client/state.js';
 import { socketLooking } from '../../agent/tunnel/behind.js';
-import { psqlCommand } from '../../agent/tunnel/lines.js';
+import { psqlCommand, shellWord } from '../../agent/tunnel/lines.js';
 import { type Passfile, passfileOf } from '../../agent/tunnel/passfile.js';
+import { hostKeysOf, keepSshFiles, type SshTunnelPlace } from '../../agent/tunnel/ssh-files.js';
 import { openTunnel, type Tunnel, type TunnelEvent } from '../../agent/tunnel/tunnel.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { type Usable, usableConnection } from '../connection.js';
@@ -17,6 +19,17 @@ export const run: Run = (context, input) => {
   return withRecordedGateway(context, input, async (gateway, state) => {
     const usable = await usableConnection(gateway, argument(input));
     const tunnel = await open(context, gateway, state, usable, wanted);
+    if (usable.detail.protocol === 'ssh') {
+      try {
+        const hostKeys = hostKeysOf(await api.gateway(gateway));
+        const place = { connection: usable.detail.name, host: tunnel.host, port: tunnel.port };
+        announceSsh(context, place, keepSshFiles(state.home.state, place, hostKeys));
+        await interrupted();
+      } finally {
+        await tunnel.close();
+      }
+      return undefined;
+    }
     const passfile = passfileOf(tunnel);
     try {
       announce(context, usable, tunnel, passfile);
@@ -40,6 +53,7 @@ async function open(
   const options = {
     gateway,
     connection,
+    protocol: usable.detail.protocol,
     report: reporter(context),
     ...(await socketLooking(state)),
   };
@@ -95,6 +109,28 @@ function announce(
     'Nobody here can tell whose a socket is, so whoever has it is let in, and sessions say `unattributed`.',
   );
   print(stdout, 'It is over with the tunnel. Ctrl-C ends it.');
+}
+
+function announceSsh(
+  context: Context,
+  { connection, host, port }: SshTunnelPlace,
+  { config, include }: ReturnType<typeof keepSshFiles>,
+): void {
+  const command = `ssh -F ${shellWord(config)} ${connection}`;
+  if (context.json) {
+    const place = { connection, protocol: 'ssh', host, port, user: connection, command, config };
+    return printJson(context.stdout, place);
+  }
+  const { stdout } = context;
+  print(stdout, bold(connection), ` is open on ${host}:${port}`);
+  print(stdout);
+  print(stdout, `  ${command}`);
+  print(stdout);
+  print(stdout, 'For every tool that reads ~/.ssh/config, put this line at its top, once:');
+  print(stdout);
+  print(stdout, `  Include ${include}`);
+  print(stdout);
+  print(stdout, 'No key or password is needed; only your own processes are let in. Ctrl-C ends it.');
 }
 
 function interrupted(): Promise<void> {

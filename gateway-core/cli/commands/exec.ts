@@ -1,8 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { api } from '../../agent/client/api.js';
 import { socketLooking } from '../../agent/tunnel/behind.js';
 import { programVariables } from '../../agent/tunnel/lines.js';
 import { passfileOf } from '../../agent/tunnel/passfile.js';
+import { hostKeysOf, sshVariables, writeSshFiles } from '../../agent/tunnel/ssh-files.js';
 import { openTunnel, type Tunnel } from '../../agent/tunnel/tunnel.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { type Usable, usableConnection } from '../connection.js';
@@ -19,7 +23,22 @@ export const run: Run = (context, input) =>
       throw new Error('commander lets no required argument be missing');
     const usable = await usableConnection(gateway, name);
     const looking = await socketLooking(state);
-    const tunnel = await openTunnel({ gateway, connection: name, report: onlyRefusals(context), ...looking });
+    const { protocol } = usable.detail;
+    const options = { gateway, connection: name, protocol, report: onlyRefusals(context), ...looking };
+    const tunnel = await openTunnel(options);
+    if (protocol === 'ssh') {
+      const directory = mkdtempSync(join(tmpdir(), 'throughline-ssh-'));
+      try {
+        const path = context.env['PATH'];
+        const hostKeys = hostKeysOf(await api.gateway(gateway));
+        const files = writeSshFiles(directory, [{ ...tunnel, connection: name }], hostKeys, path);
+        const env = { ...context.env, ...sshVariables(path, files), THROUGHLINE_CONNECTION: name };
+        return await runProgram(program, rest, env);
+      } finally {
+        await tunnel.close(drainMs);
+        rmSync(directory, { recursive: true, force: true });
+      }
+    }
     const passfile = passfileOf(tunnel);
     try {
       const place = { ...tunnel, passfile: passfile?.path };

@@ -6,9 +6,10 @@ import { writePrivate } from '../../agent/client/private-files.js';
 import type { ClientState } from '../../agent/client/state.js';
 import { bareHost, isLoopbackHost, type Trust } from '../../agent/client/trust.js';
 import { psqlCommand, shellWord } from '../../agent/tunnel/lines.js';
+import { hostKeysOf } from '../../agent/tunnel/ssh-files.js';
 import type { HandleResponse } from '../../contract/api.js';
 import { ThroughlineError } from '../../contract/errors.js';
-import { argument, type Run, withGateway } from '../context.js';
+import { argument, type Context, type Run, withGateway } from '../context.js';
 import { bold, print, printJson } from '../output.js';
 import { localTime, parseDurationMs, parseEndpoint, parseWhole } from '../values.js';
 
@@ -23,7 +24,9 @@ export const run: Run = (context, input) => {
   return withGateway(context, input, async (gateway, state) => {
     const handle = await api.createHandle(gateway, request);
     const { user, password, connection, expiresAt, sessionsMax } = handle;
-    const { host, port } = listener(handle, gateway);
+    const detail = (await api.connections(gateway)).find(({ name }) => name === connection);
+    if (detail?.protocol === 'ssh') return printSsh(context, gateway, handle);
+    const { host, port } = listener(handle, gateway, 'postgres');
     // The native listener finds the connection by the database's name.
     const database = connection;
     if (context.json) {
@@ -48,10 +51,40 @@ export const run: Run = (context, input) => {
   });
 };
 
-function listener(handle: HandleResponse, gateway: Gateway): { host: string; port: number } {
-  const address = handle.listeners['postgres'];
+/** The user names the connection, too: CONNECTION+HANDLE. The gateway's key is for known_hosts. */
+async function printSsh(context: Context, gateway: Gateway, handle: HandleResponse): Promise<void> {
+  const { password, connection, expiresAt, sessionsMax } = handle;
+  const { host, port } = listener(handle, gateway, 'ssh');
+  const user = `${connection}+${handle.user}`;
+  const hostKeys = hostKeysOf(await api.gateway(gateway));
+  const knownHosts = hostKeys.map((line) => `[${host}]:${port} ${line}`);
+  const command = `ssh -p ${port} ${shellWord(`${user}@${host}`)}`;
+  if (context.json) {
+    const place = { user, password, connection, host, port, command, knownHosts };
+    return printJson(context.stdout, { ...place, expiresAt, sessionsMax });
+  }
+  const { stdout } = context;
+  print(stdout, bold(connection), ` until ${localTime(expiresAt)}, ${sessionsMax} sessions at most:`);
+  print(stdout);
+  print(stdout, `  ${command}`);
+  print(stdout, `  password: ${password}`);
+  print(stdout);
+  print(stdout, 'The gateway’s key, for ~/.ssh/known_hosts:');
+  for (const line of knownHosts) print(stdout, `  ${line}`);
+  print(stdout);
+  print(stdout, 'The password is shown this once. Whoever has it acts in your name: do not share it.');
+}
+
+const tools = { postgres: 'PostgreSQL', ssh: 'SSH' } as const;
+
+function listener(
+  handle: HandleResponse,
+  gateway: Gateway,
+  protocol: keyof typeof tools,
+): { host: string; port: number } {
+  const address = handle.listeners[protocol];
   if (address === undefined) {
-    throw new ThroughlineError('not-found', 'the gateway has no listener for PostgreSQL tools', {
+    throw new ThroughlineError('not-found', `the gateway has no listener for ${tools[protocol]} tools`, {
       action: 'use a tunnel: throughline connect NAME',
     });
   }

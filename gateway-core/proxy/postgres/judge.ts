@@ -18,13 +18,13 @@ import type { Decision, Grounds } from '../../contract/decision.js';
 import type { MaskRule } from '../../contract/masks.js';
 import type { Catalog, StatementFacts } from '../../contract/sql.js';
 import { type Decider, permitOf } from '../../policy/index.js';
+import { saltedHash } from '../salted-hash.js';
 import type { CatalogCache } from './catalog.js';
 import { emptyResult, type Judged, type Judgement, type ResultCache } from './judged.js';
 import { bounded, emptyFacts, keptText, returnsRows, rewrite } from './kept-text.js';
 import { MaskSet } from './mask-set.js';
 import { maskNotice } from './notices.js';
 import { clean, lineageState, ResultMasks } from './result-masks.js';
-import { saltedHash } from './salted-hash.js';
 import { SqlNames, stricter as strictest, unknownLineage } from './sql-names.js';
 import { needsNoCatalog } from './without-catalog.js';
 

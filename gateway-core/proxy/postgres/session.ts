@@ -9,11 +9,11 @@ import { MessageWriter } from '../../codec/postgres/writer.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import type { EndCause } from '../../contract/events.js';
 import { limits } from '../../contract/limits.js';
-import type { WireSums } from '../../contract/local-record.js';
 import type { JournalFailure } from '../../contract/recorder.js';
 import { Crowd } from '../crowd.js';
+import { type Ending, recordEnd, recordStart, watchIdle } from '../session-record.js';
 import { ClientSide } from './client-side.js';
-import { endStatement, type Fault, isFailure, type SessionContext } from './context.js';
+import { endStatement, type Fault, type SessionContext } from './context.js';
 import { fatal } from './farewell.js';
 import { faults } from './faults.js';
 import { Replies } from './replies.js';
@@ -39,7 +39,7 @@ export class PostgresSession {
   #context: SessionContext | undefined;
   #clientSide: ClientSide | undefined;
   #targetSide: TargetSide | undefined;
-  #ending: { cause: EndCause; reason: string | undefined } | undefined;
+  #ending: Ending | undefined;
   #over: (() => void) | undefined;
   readonly #closed: Promise<void>;
   #lastActiveMs: number;
@@ -85,7 +85,8 @@ export class PostgresSession {
     );
     this.#upstream = upstream;
     try {
-      await this.#recordStart();
+      const { application } = input;
+      await recordStart(input, 'postgres', application && input.judge.maskText(application));
       input.desktop?.wire.keep((entry) => input.recorder.content(input.id, 0, 'wire', entry));
       await this.#greet(upstream);
     } catch (error) {
@@ -133,33 +134,6 @@ export class PostgresSession {
         this.#cancelling = false;
         context.queue.resume();
       });
-  }
-
-  async #recordStart(): Promise<void> {
-    const { actor, behind, connection, id, via, durability, application, grounds, desktop } = this.#input;
-    await new Promise<void>((resolve, reject) => {
-      this.#input.recorder.event(
-        {
-          kind: 'session.started',
-          session: id,
-          connection,
-          protocol: 'postgres',
-          chain: actor.chain,
-          signIn: actor.signIn,
-          via,
-          durability,
-          ...(application === undefined ? {} : { application: this.#input.judge.maskText(application) }),
-          ...(actor.delegations === undefined ? {} : { delegations: [...actor.delegations] }),
-          ...(actor.lineage === undefined ? {} : { lineage: actor.lineage }),
-          ...(desktop === undefined ? {} : { spool: { device: desktop.device, segment: desktop.segment } }),
-          ...(behind === undefined ? {} : { payload: behind }),
-          policy: [...grounds.policies],
-          policyVersion: grounds.policyVersion,
-        },
-        'durable',
-        (result) => (isFailure(result) ? reject(result) : resolve()),
-      );
-    });
   }
 
   async #greet(upstream: Upstream): Promise<void> {
@@ -221,7 +195,12 @@ export class PostgresSession {
     upstream.stream.on('error', () => undefined);
     upstream.stream.on('close', () => this.#gone('target'));
     upstream.stream.on('drain', () => this.#resumeClient());
-    this.#watchIdle();
+    watchIdle(this.#input, {
+      isOver: () => this.#ending !== undefined,
+      isBusy: () => (this.#context?.replies.length ?? 0) > 0,
+      lastActiveMs: () => this.#lastActiveMs,
+      end: (cause, reason) => void this.end(cause, reason),
+    });
     client.resume();
     upstream.stream.resume();
     // Who went while nobody listened yet is not told of again.
@@ -424,60 +403,12 @@ export class PostgresSession {
     });
   }
 
-  #watchIdle(): void {
-    const { idleTimeoutMs, nowMs, actor } = this.#input;
-    const check = () => {
-      if (this.#ending !== undefined) return;
-      const now = nowMs();
-      const running = (this.#context?.replies.length ?? 0) > 0;
-      if (now >= actor.expiresAtMs)
-        void this.end('expired', 'the sign-in or the delegation behind this session has expired');
-      else if (!running && now - this.#lastActiveMs >= idleTimeoutMs) {
-        void this.end('idle', 'the session was idle for too long');
-      } else {
-        const waitMs = Math.min(
-          idleTimeoutMs - (running ? 0 : now - this.#lastActiveMs),
-          actor.expiresAtMs - now,
-        );
-        setTimeout(check, Math.min(Math.max(waitMs, 50), 0x7fff_ffff)).unref();
-      }
-    };
-    check();
-  }
-
-  /** The sums of the raw stream, once every block under them is in the record; a sum over lost ones would prove nothing. */
-  async #wireKept({ recorder, id }: SessionContext): Promise<WireSums | undefined> {
-    const sums = this.#input.desktop?.wire.finish();
-    if (sums === undefined) return undefined;
-    const failure = await new Promise((resolve) => {
-      recorder.flush(resolve, id);
-    });
-    return failure === undefined ? sums : undefined;
-  }
-
   async #recordEnd(): Promise<void> {
     const context = this.#context;
     this.#removeKey?.();
     if (context === undefined) return;
     for (const statement of context.replies.running()) endStatement(context, statement, 'interrupted');
-    const { cause, reason } = this.#ending ?? { cause: 'fault' as const, reason: undefined };
-    const wire = await this.#wireKept(context);
-    await new Promise<void>((resolve) => {
-      context.recorder.event(
-        {
-          kind: 'session.ended',
-          session: context.id,
-          endCause: cause,
-          statements: context.seq,
-          bytesFromClient: context.bytesFromClient,
-          bytesToClient: context.bytesToClient,
-          ...(wire === undefined ? {} : { wire }),
-          ...(reason === undefined ? {} : { reason }),
-        },
-        'durable',
-        // A failure here cannot be told to anyone any more; at its next start the gateway ends what has no end.
-        () => resolve(),
-      );
-    });
+    const { seq: statements, bytesFromClient, bytesToClient } = context;
+    await recordEnd(this.#input, this.#ending, { statements, bytesFromClient, bytesToClient });
   }
 }

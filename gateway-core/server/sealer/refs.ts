@@ -28,6 +28,8 @@ export function refsOf(event: AuditEvent | LeafEvent): readonly string[] {
       return [refKeys.policy(event.policyVersion)];
     case 'connection.put':
     case 'connection.removed':
+    case 'target.pinned':
+    case 'target.unknown-key':
       return [refKeys.connection(event.connection)];
     case 'evidence.exported':
       return [refKeys.manifest(event.manifest)];

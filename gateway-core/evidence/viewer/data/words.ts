@@ -126,6 +126,10 @@ export function eventSentence(event: AuditEvent): string {
       return `connection ${event.connection} set by ${event.by}`;
     case 'connection.removed':
       return `connection ${event.connection} removed by ${event.by}`;
+    case 'target.pinned':
+      return `first contact with the target of ${event.connection}: host key ${event.fingerprint}`;
+    case 'target.unknown-key':
+      return `the target of ${event.connection} had a host key that is not known: ${event.fingerprint}`;
     case 'policy.put':
       return `policies set by ${event.by}: version ${event.policyVersion}`;
     case 'record.read':

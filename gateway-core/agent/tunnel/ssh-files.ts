@@ -1,0 +1,132 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import type { GatewayInfo } from '../../contract/api.js';
+import { ThroughlineError } from '../../contract/errors.js';
+import { shellWord } from './lines.js';
+
+/** A tunnel to an SSH connection. */
+export interface SshTunnelPlace {
+  readonly connection: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The gateway's host keys, as known_hosts has them. Throws `not-found`: a gateway of before SSH. */
+export function hostKeysOf({ ssh }: GatewayInfo): readonly string[] {
+  const lines = ssh?.hostKeys.filter((line) => /^[a-z0-9-]+ [A-Za-z0-9+/]+={0,2}$/.test(line)) ?? [];
+  if (lines.length > 0) return lines;
+  throw new ThroughlineError('not-found', 'this gateway does not speak SSH', {
+    action: 'an admin has to upgrade it',
+  });
+}
+
+/**
+ * The part of ssh_config(5) that leads to one tunnel. The key behind the port is the gateway's, checked under a name
+ * that no real host has; nothing of the person's own is offered to it: the tunnel says who they are.
+ */
+export function sshConfig({ connection, host, port }: SshTunnelPlace, knownHosts: string): string {
+  return [
+    `Host ${connection}`,
+    `  HostName ${host}`,
+    `  Port ${port}`,
+    `  User ${connection}`,
+    `  HostKeyAlias ${aliasOf(connection)}`,
+    `  UserKnownHostsFile "${knownHosts}"`,
+    '  GlobalKnownHostsFile /dev/null',
+    '  StrictHostKeyChecking yes',
+    '  UpdateHostKeys no',
+    '  CheckHostIP no',
+    '  PubkeyAuthentication no',
+    '  PasswordAuthentication no',
+    '  KbdInteractiveAuthentication no',
+    '  ProxyCommand none',
+    '  ProxyJump none',
+    '  Compression no',
+    '',
+  ].join('\n');
+}
+
+function aliasOf(connection: string): string {
+  return `throughline-${connection}`;
+}
+
+export interface SshFiles {
+  /** For `ssh -F`, or an `Include` in the person's own file. */
+  readonly config: string;
+  /** A folder with ssh, scp and sftp that know the connections: to stand first in PATH. */
+  readonly programs: string;
+  remove(): void;
+}
+
+/** Both files of one tunnel, in a folder that lasts, so that an `Include` in ~/.ssh/config stays right. */
+export function keepSshFiles(
+  home: string,
+  place: SshTunnelPlace,
+  hostKeys: readonly string[],
+): { readonly config: string; readonly include: string } {
+  const directory = join(home, 'ssh');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const knownHosts = join(directory, `${place.connection}.known_hosts`);
+  const config = join(directory, `${place.connection}.conf`);
+  writeFileSync(knownHosts, knownHostsText([place], hostKeys), { mode: 0o600 });
+  writeFileSync(config, sshConfig(place, knownHosts), { mode: 0o600 });
+  return { config, include: join(directory, '*.conf') };
+}
+
+/**
+ * Files for the programs that one command starts: ssh_config for its tunnels, then the person's own, and ssh, scp and
+ * sftp that read it. rsync, git and Ansible start `ssh` from PATH.
+ */
+export function writeSshFiles(
+  directory: string,
+  places: readonly SshTunnelPlace[],
+  hostKeys: readonly string[],
+  path: string | undefined,
+): SshFiles {
+  const knownHosts = join(directory, 'known_hosts');
+  const config = join(directory, 'ssh_config');
+  const programs = join(directory, 'bin');
+  mkdirSync(programs, { mode: 0o700 });
+  writeFileSync(knownHosts, knownHostsText(places, hostKeys), { mode: 0o600 });
+  const own = [
+    'Match all',
+    `  Include "${join(homedir(), '.ssh', 'config')}"`,
+    '  Include /etc/ssh/ssh_config',
+    '',
+  ];
+  const blocks = [...places.map((place) => sshConfig(place, knownHosts)), own.join('\n')];
+  writeFileSync(config, blocks.join('\n'), { mode: 0o600 });
+  for (const program of ['ssh', 'scp', 'sftp']) {
+    const real = whereIs(program, path);
+    if (real === undefined) continue;
+    // By its path: programs put folders of their own before this one in PATH, and it would find itself.
+    const script = `#!/bin/sh\nexec ${shellWord(real)} -F ${shellWord(config)} "$@"\n`;
+    writeFileSync(join(programs, program), script, { mode: 0o700 });
+  }
+  return { config, programs, remove: () => rmSync(directory, { recursive: true, force: true }) };
+}
+
+function whereIs(program: string, path = '/usr/local/bin:/usr/bin:/bin'): string | undefined {
+  const places = path.split(delimiter).filter((folder) => folder.startsWith('/'));
+  return places.map((folder) => join(folder, program)).find((file) => existsSync(file));
+}
+
+function knownHostsText(places: readonly SshTunnelPlace[], hostKeys: readonly string[]): string {
+  return places
+    .flatMap(({ connection }) => hostKeys.map((line) => `${aliasOf(connection)} ${line}\n`))
+    .join('');
+}
+
+/** Variables for a program whose `ssh` leads through `files`. */
+export function sshVariables(
+  path: string | undefined,
+  { programs, config }: SshFiles,
+): Record<string, string> {
+  return {
+    PATH: `${programs}:${path ?? '/usr/local/bin:/usr/bin:/bin'}`,
+    // Ansible would share connections under a path of its own, beyond the end of this command.
+    ANSIBLE_SSH_ARGS: `-F ${config} -o ControlMaster=no`,
+    THROUGHLINE_SSH_CONFIG: config,
+  };
+}

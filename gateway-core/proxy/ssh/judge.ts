@@ -1,0 +1,64 @@
+import { createHmac } from 'node:crypto';
+import type { Decision } from '../../contract/decision.js';
+import { limits } from '../../contract/limits.js';
+import type { DetectMask } from '../../contract/masks.js';
+import type { CommandFacts, SshUse } from '../../contract/ssh.js';
+import { createValueMasker } from '../../masking/value-masker.js';
+import type { Decider } from '../../policy/index.js';
+import { saltedHash } from '../salted-hash.js';
+
+/** What policy says, and how what was said is kept. */
+export interface SshJudge {
+  decide(use: SshUse): Decision;
+  /** What a command would run; `environment`: what the client set that can change it. */
+  commandOf(
+    text: string,
+    environment: readonly string[],
+  ): { readonly command: CommandFacts; readonly transfer: boolean };
+  /** Masked, and no longer than what is kept of one text. */
+  keptText(text: string): string;
+  exactHash(text: string): string;
+  /** The detectors that hold for what the client sees. */
+  readonly rules: readonly DetectMask[];
+}
+
+/** Texts of commands are masked by every detector, whatever the connection masks in what it shows. */
+const textRules: readonly DetectMask[] = [
+  { detect: ['email', 'card', 'iban', 'phone', 'key'], with: 'redact' },
+];
+
+export function createSshJudge(input: {
+  /** The one for the policies in force now. */
+  readonly decider: () => Decider;
+  readonly rules: readonly DetectMask[];
+  readonly hashKey: Uint8Array;
+  readonly saltKey: Uint8Array;
+  readonly session: string;
+  readonly now: () => number;
+}): SshJudge {
+  const salt = createHmac('sha256', input.saltKey).update(input.session).digest();
+  const masker = createValueMasker({ rules: [...input.rules, ...textRules], hashKey: input.hashKey });
+  return {
+    rules: input.rules,
+    decide: (use) => input.decider().ssh(use, input.now()),
+    keptText: (text) => cut(masker.maskText(cut(text)).text),
+    commandOf: (text, environment) => ({
+      command: commandFacts(text, environment),
+      transfer: isTransfer(text),
+    }),
+    exactHash: (text) => saltedHash(salt, text),
+  };
+}
+
+function cut(text: string): string {
+  return text.length <= limits.keptTextBytesMax ? text : `${text.slice(0, limits.keptTextBytesMax)}…`;
+}
+
+/** Until the parser of commands is here: nothing is known. */
+function commandFacts(_text: string, _environment: readonly string[]): CommandFacts {
+  return { programs: [], paths: [], writes: [], writesUnknown: false, elevated: false, unknown: ['syntax'] };
+}
+
+function isTransfer(text: string): boolean {
+  return /^(scp -[^ ]* ?-?[tf]|rsync --server|git-(upload|receive)-pack |\S*sftp-server)/.test(text);
+}

@@ -1,0 +1,303 @@
+import {
+  type ConnectionMessage,
+  readEnvironment,
+  readPtyRequest,
+  readSingle,
+  readStreamlocal,
+  readTcpip,
+  readWindowChange,
+  writeMessage,
+} from '../../codec/ssh/messages.js';
+import { SshFormatError, sshBytes } from '../../codec/ssh/wire.js';
+import type { CommandFacts, SshUse } from '../../contract/ssh.js';
+import { permitOf } from '../../policy/index.js';
+import type { Channel } from './channel.js';
+import { judged } from './judged.js';
+import { sshLimits } from './limits.js';
+import type { Parts } from './parts.js';
+import { refuseRequest, refuseUnknown } from './refuse.js';
+
+type Request = Extract<ConnectionMessage, { kind: 'request' }>;
+type GlobalRequest = Extract<ConnectionMessage, { kind: 'global-request' }>;
+type Hold = (work: (done: () => void) => void) => void;
+
+/** Variables of the locale and the terminal change what a program says, not which one runs. */
+const plainEnvironment = /^(LANG|LANGUAGE|LC_[A-Z]+|TERM|COLORTERM|TZ|NO_COLOR)$/;
+const terminalSidesMax = 10_000;
+/** Requests on a running channel that begin nothing: signals, flow control, keep-alives. */
+const harmless = new Set(['signal', 'break', 'xon-xoff', 'eow@openssh.com', 'keepalive@openssh.com']);
+
+/** What the client asks for: judged where it makes the target do something. */
+export class Requests {
+  readonly #parts: Parts;
+  readonly #hold: Hold;
+
+  constructor(parts: Parts, hold: Hold) {
+    this.#parts = parts;
+    this.#hold = hold;
+  }
+
+  onChannel(channel: Channel, message: Request, payload: Buffer): void {
+    if (channel.type !== 'session') {
+      if (harmless.has(message.name)) this.#pass(channel, message, payload);
+      else refuseUnknown(this.#parts, channel, message.wantReply);
+      return;
+    }
+    switch (message.name) {
+      case 'pty-req':
+        return this.#pty(channel, message, payload);
+      case 'window-change':
+        return this.#resize(channel, message, payload);
+      case 'env':
+        return this.#environment(channel, message, payload);
+      case 'shell':
+      case 'exec':
+      case 'subsystem':
+        return this.#start(channel, message, payload);
+      case 'auth-agent-req@openssh.com':
+        return this.#forward(channel, message, payload, 'agent');
+      case 'x11-req':
+        return this.#forward(channel, message, payload, 'x11');
+      default:
+        if (harmless.has(message.name)) return this.#pass(channel, message, payload);
+        return refuseUnknown(this.#parts, channel, message.wantReply);
+    }
+  }
+
+  /** What a client sends into a channel. */
+  data(channel: Channel, _data: Buffer, payload: Buffer): void {
+    if (channel.kind === 'none') throw new SshFormatError('data comes before anything runs');
+    this.#parts.upstream.pass(payload);
+  }
+
+  #pass(channel: Channel, message: Request, payload: Buffer): void {
+    if (message.wantReply) channel.replies.push('target');
+    this.#parts.upstream.pass(payload);
+  }
+
+  #pty(channel: Channel, message: Request, payload: Buffer): void {
+    if (channel.kind !== 'none' || channel.pty !== undefined) {
+      refuseUnknown(this.#parts, channel, message.wantReply);
+      return;
+    }
+    const { columns, rows } = readPtyRequest(message.data);
+    channel.pty = bounded(columns, rows);
+    this.#pass(channel, message, payload);
+  }
+
+  #resize(channel: Channel, message: Request, payload: Buffer): void {
+    const { columns, rows } = readWindowChange(message.data);
+    if (channel.pty !== undefined) {
+      channel.pty = bounded(columns, rows);
+      keepSize(channel);
+    }
+    this.#pass(channel, message, payload);
+  }
+
+  #environment(channel: Channel, message: Request, payload: Buffer): void {
+    const { name } = readEnvironment(message.data);
+    const isOurs = name.toUpperCase().startsWith('THROUGHLINE');
+    if (isOurs || channel.kind !== 'none' || channel.environment.length >= sshLimits.environmentMax) {
+      refuseUnknown(this.#parts, channel, message.wantReply);
+      return;
+    }
+    if (!plainEnvironment.test(name)) channel.environment.push(name);
+    this.#pass(channel, message, payload);
+  }
+
+  #start(channel: Channel, message: Request, payload: Buffer): void {
+    if (channel.kind !== 'none') {
+      refuseUnknown(this.#parts, channel, message.wantReply);
+      return;
+    }
+    const kept = Buffer.from(payload);
+    const start = this.#startOf(channel, message);
+    channel.kind = start.kind;
+    this.#hold((done) =>
+      judged(this.#parts.context, {
+        use: start.use,
+        command: start.command,
+        text: start.text,
+        forbidden: start.forbidden,
+        allowed: (decision, appended, use) => {
+          channel.use = use;
+          keepSize(channel);
+          for (const variable of this.#identity(channel)) this.#parts.upstream.pass(variable);
+          if (message.wantReply) channel.replies.push('target');
+          this.#parts.upstream.begin(kept, permitOf(decision), appended);
+          done();
+        },
+        denied: (line) => {
+          refuseRequest(this.#parts, channel, message.wantReply, line);
+          done();
+        },
+      }),
+    );
+  }
+
+  #startOf(
+    channel: Channel,
+    message: Request,
+  ): {
+    readonly use: SshUse | 'files';
+    readonly kind: Channel['kind'];
+    readonly command: string;
+    readonly text: string;
+    readonly forbidden?: string | undefined;
+  } {
+    const { judge } = this.#parts.context;
+    if (message.name === 'shell') {
+      return {
+        use: { action: 'ssh:shell', command: undefined },
+        kind: 'shell',
+        command: 'shell',
+        text: 'shell',
+      };
+    }
+    const bytes = readSingle(message.data);
+    const text = bytes.toString('utf8');
+    const facts = { environment: channel.environment };
+    if (message.name === 'subsystem') {
+      if (text === 'sftp') {
+        return {
+          use: 'files',
+          kind: 'sftp',
+          command: 'sftp',
+          text: 'sftp',
+        };
+      }
+      const command: CommandFacts = { ...unknownProgram, programs: [`subsystem:${text.slice(0, 100)}`] };
+      return { use: { action: 'ssh:exec', command }, kind: 'exec', command: 'subsystem', text };
+    }
+    const forbidden =
+      bytes.length > sshLimits.commandBytesMax
+        ? 'the command is longer than what is looked at'
+        : bytes.includes(0) || !Buffer.from(text).equals(bytes)
+          ? 'the command is not text'
+          : undefined;
+    const { command, transfer } = judge.commandOf(text, facts.environment);
+    return {
+      use: { action: 'ssh:exec', command },
+      kind: transfer && channel.pty === undefined ? 'transfer' : 'exec',
+      command: 'exec',
+      text,
+      forbidden,
+    };
+  }
+
+  /** Where the target takes it (AcceptEnv), its own log can name the person. */
+  #identity({ targetId }: Channel): Buffer[] {
+    const { context } = this.#parts;
+    if (targetId === undefined) return [];
+    return Object.entries({ THROUGHLINE_PRINCIPAL: context.principal, THROUGHLINE_SESSION: context.id }).map(
+      ([name, value]) =>
+        writeMessage({
+          kind: 'request',
+          recipient: targetId,
+          name: 'env',
+          wantReply: false,
+          data: sshBytes(name, value),
+        }),
+    );
+  }
+
+  #forward(channel: Channel, message: Request, payload: Buffer, direction: 'agent' | 'x11'): void {
+    const kept = Buffer.from(payload);
+    const { context, upstream } = this.#parts;
+    this.#hold((done) =>
+      judged(context, {
+        use: { action: 'ssh:forward', forward: { direction, host: '', port: 0 } },
+        command: `forward ${direction}`,
+        text: direction,
+        allowed: (decision, appended, use) => {
+          this.#parts.allowed.add(direction);
+          use.end({ state: 'ok' });
+          if (message.wantReply) channel.replies.push('target');
+          upstream.begin(kept, permitOf(decision), appended);
+          done();
+        },
+        denied: () => {
+          refuseUnknown(this.#parts, channel, message.wantReply);
+          done();
+        },
+      }),
+    );
+  }
+
+  global(message: GlobalRequest, payload: Buffer): void {
+    const { requests, upstream } = this.#parts;
+    if (requests.waiting >= sshLimits.owedMax) throw new SshFormatError('too many requests wait for answers');
+    switch (message.name) {
+      case 'tcpip-forward':
+      case 'streamlocal-forward@openssh.com':
+        return this.#listen(message, payload);
+      case 'cancel-tcpip-forward':
+      case 'cancel-streamlocal-forward@openssh.com': {
+        const { host, port } = listenerOf(message);
+        requests.remove(host, port)?.use.end({ state: 'ok' });
+        if (message.wantReply) requests.handedOn();
+        return upstream.pass(payload);
+      }
+      case 'keepalive@openssh.com':
+      case 'no-more-sessions@openssh.com':
+        if (message.wantReply) requests.handedOn();
+        return upstream.pass(payload);
+      default:
+        return this.#refuseGlobal(message);
+    }
+  }
+
+  #listen(message: GlobalRequest, payload: Buffer): void {
+    const place = listenerOf(message);
+    const kept = Buffer.from(payload);
+    const { context, requests, upstream } = this.#parts;
+    this.#hold((done) =>
+      judged(context, {
+        use: { action: 'ssh:forward', forward: { direction: 'remote', ...place } },
+        command: 'forward remote',
+        text: place.port === 0 && place.host.startsWith('/') ? place.host : `${place.host}:${place.port}`,
+        allowed: (decision, appended, use) => {
+          const listening = { ...place, use };
+          if (message.wantReply) requests.handedOn(listening);
+          else requests.add(listening);
+          upstream.begin(kept, permitOf(decision), appended);
+          done();
+        },
+        denied: () => {
+          this.#refuseGlobal(message);
+          done();
+        },
+      }),
+    );
+  }
+
+  #refuseGlobal(message: GlobalRequest): void {
+    if (!message.wantReply) return;
+    for (const ready of this.#parts.requests.own(writeMessage({ kind: 'request-failure' })))
+      this.#parts.outbox.push(ready, true);
+  }
+}
+
+const unknownProgram: CommandFacts = {
+  programs: [],
+  paths: [],
+  writes: [],
+  writesUnknown: false,
+  elevated: false,
+  unknown: ['remote'],
+};
+
+function listenerOf({ name, data }: GlobalRequest): { readonly host: string; readonly port: number } {
+  if (name.includes('streamlocal')) return { host: readStreamlocal(data), port: 0 };
+  return readTcpip(data);
+}
+
+function bounded(columns: number, rows: number): { columns: number; rows: number } {
+  return { columns: Math.min(columns, terminalSidesMax), rows: Math.min(rows, terminalSidesMax) };
+}
+
+/** The terminal's size, from here on, into the record. */
+function keepSize({ use, pty }: Channel): void {
+  if (use !== undefined && pty !== undefined)
+    use.keep('terminal-size', Buffer.from(`${pty.columns}x${pty.rows}`), true);
+}

@@ -1,0 +1,260 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Actor } from '../contract/chain.js';
+import { rowsKeptBytes } from '../contract/connection.js';
+import type { Grounds } from '../contract/decision.js';
+import type { Lineage } from '../contract/delegation.js';
+import { ThroughlineError } from '../contract/errors.js';
+import type { DelegationId } from '../contract/ids.js';
+import { limits } from '../contract/limits.js';
+import type { DetectMask, MaskRule } from '../contract/masks.js';
+import { type Attempt, SshDoor } from '../proxy/ssh/client.js';
+import { createSshJudge } from '../proxy/ssh/judge.js';
+import { SshSession } from '../proxy/ssh/session.js';
+import { connectTarget, type SshTarget, type TargetLeg } from '../proxy/ssh/target.js';
+import type { Connection } from './connections.js';
+import { programOf, type SessionCommons } from './session-commons.js';
+import type { Admission, SessionRooms } from './sessions.js';
+import type { WireTap } from './wire-tap.js';
+
+type Admitted = Admission & { readonly wire: WireTap | undefined };
+
+/** Who comes in, and where to. */
+interface Entry {
+  readonly actor: Actor;
+  readonly admitted: Admitted;
+}
+
+type UseFrom = (
+  actor: Actor,
+  id: DelegationId,
+  address: string,
+  refuse: (message: string) => Promise<void>,
+) => Promise<{ readonly actor: Actor; readonly leave: () => void } | undefined>;
+
+/** Serves SSH sessions: streams that came with a ticket, and sockets of the native listener. */
+export class SshSessions {
+  readonly #rooms: SessionRooms;
+  readonly #commons: SessionCommons;
+  readonly #door: SshDoor;
+
+  constructor(rooms: SessionRooms, commons: SessionCommons) {
+    this.#rooms = rooms;
+    this.#commons = commons;
+    this.#door = new SshDoor(rooms.ssh.identity);
+  }
+
+  /** One upgraded stream: who is there is known, and needs to prove nothing more. False: nothing came that is a session. */
+  async serveStream(
+    stream: Duplex,
+    actor: Actor,
+    admitted: Admitted,
+    behind: Lineage | undefined,
+  ): Promise<boolean> {
+    const entry = { actor, admitted };
+    return this.#serve(stream, 'tunnel', behind, () => Promise.resolve(entry), entry);
+  }
+
+  /** A socket of the native listener. Each attempt with a password is checked; its session is spent once it is right. */
+  async serveNative(
+    socket: Socket,
+    door: {
+      readonly admit: (actor: Actor, connection: string) => Admission;
+      readonly useFrom: UseFrom;
+    },
+  ): Promise<void> {
+    const { identity, recorder } = this.#rooms;
+    const address = socket.remoteAddress ?? '';
+    let leave: (() => void) | undefined;
+    /** The first right password says who it is and where to; what is wrong then is told, and ends it. */
+    const decide = async (attempt: Attempt): Promise<Entry | undefined> => {
+      if (attempt.method !== 'password') return undefined;
+      const named = namesOf(attempt.user);
+      const handle = await identity.verifyHandlePassword(named.handle, attempt.password);
+      const connection = named.connection ?? handle?.connection ?? '';
+      const fits = handle !== undefined && (handle.connection ?? connection) === connection;
+      if (!fits || !(await identity.useHandle(handle.id))) {
+        await recorder.record({
+          kind: 'session.refused',
+          connection: connection.slice(0, 63),
+          code: 'handle-invalid',
+          reason: 'the handle is not valid',
+        });
+        return undefined;
+      }
+      let refusal = 'the handle cannot be used from here';
+      const place = await door.useFrom(handle.actor, handle.id, address, (message) => {
+        refusal = message;
+        return Promise.resolve();
+      });
+      if (place === undefined) throw new ThroughlineError('denied', refusal);
+      leave = place.leave;
+      try {
+        return { actor: place.actor, admitted: { ...door.admit(place.actor, connection), wire: undefined } };
+      } catch (error) {
+        await this.#commons.recordRefusal(place.actor, connection, error);
+        throw error;
+      }
+    };
+    try {
+      await this.#serve(socket, 'native', undefined, decide);
+    } finally {
+      leave?.();
+    }
+  }
+
+  /** `known`: who it is, where that is known beforehand; the target is dialled while the client's key exchange runs. */
+  async #serve(
+    stream: Duplex,
+    via: 'tunnel' | 'native',
+    behind: Lineage | undefined,
+    decide: (attempt: Attempt) => Promise<Entry | undefined>,
+    known?: Entry,
+  ): Promise<boolean> {
+    const { live, watch } = this.#rooms;
+    const signal = AbortSignal.timeout(limits.startupTimeoutMs);
+    const left = new AbortController();
+    let entry = known;
+    let session: SshSession | undefined;
+    let failure: unknown;
+    const violated = (side: 'client' | 'target') => (reason: string) => {
+      if (session === undefined) stream.destroy();
+      else session.violated(side, reason);
+    };
+    const dial = async ({ admitted }: Entry): Promise<TargetLeg> => {
+      const target = await this.#target(admitted.connection);
+      return connectTarget(target, AbortSignal.any([signal, left.signal]), violated('target'));
+    };
+    let dialling = known === undefined ? undefined : dial(known);
+    dialling?.catch(() => undefined);
+    const begin = async (software: string): Promise<void> => {
+      if (entry === undefined) throw new Error('nobody is in');
+      try {
+        dialling ??= dial(entry);
+        await dialling;
+        const begun = this.#session(entry, via, behind, software);
+        this.#rooms.identity.delegations.spendSession(entry.actor);
+        await begun.begin();
+        session = begun;
+      } catch (error) {
+        failure = error;
+        throw told(error);
+      }
+    };
+    const door = {
+      decide: async (attempt: Attempt): Promise<boolean> => {
+        entry = await decide(attempt).catch((error: unknown) => Promise.reject(told(error)));
+        return entry !== undefined;
+      },
+      accepted: begin,
+      violated: violated('client'),
+    };
+    try {
+      const client = await this.#door.admit(stream, door, signal);
+      const target = client === undefined ? undefined : await dialling;
+      if (client !== undefined && session !== undefined && target !== undefined) {
+        await session.run(client, target);
+        return true;
+      }
+      if (session !== undefined) await session.abandon('client', 'the client left before it was in');
+      if (failure !== undefined && entry !== undefined) {
+        const { id, connection, desktop } = entry.admitted;
+        await this.#commons.recordRefusal(entry.actor, connection.name, failure, desktop && id);
+      }
+      return session !== undefined || failure !== undefined;
+    } finally {
+      left.abort();
+      void dialling?.then((leg) => leg.destroy()).catch(() => undefined);
+      if (entry !== undefined) {
+        watch.remove(entry.admitted.id);
+        live.remove(entry.admitted.id);
+      }
+    }
+  }
+
+  #session(
+    { actor, admitted: { id, connection, desktop, wire } }: Entry,
+    via: 'tunnel' | 'native',
+    behind: Lineage | undefined,
+    software: string,
+  ): SshSession {
+    const { live, recorder, keys, watch, now, ssh } = this.#rooms;
+    const decision = this.#commons.permissions.on(actor, connection).connect(now());
+    const rules = detectors([...connection.masks, ...(decision.kind === 'allow' ? decision.masks : [])]);
+    const startedAtMs = now();
+    const kept = this.#commons.kept(behind);
+    const application = recorder.maskText(software.slice(0, 200));
+    const session: SshSession = new SshSession({
+      id,
+      connection: connection.name,
+      actor,
+      behind: kept,
+      via,
+      durability: connection.recording.durability,
+      grounds: decision.grounds satisfies Grounds,
+      recorder: recorder.journal,
+      desktop: desktop === undefined || wire === undefined ? undefined : { ...desktop, wire },
+      idleTimeoutMs: connection.idleTimeoutMs,
+      nowMs: now,
+      application,
+      judge: createSshJudge({
+        decider: this.#commons.decider(actor, connection),
+        rules,
+        hashKey: keys.maskHash,
+        saltKey: keys.salt,
+        session: id,
+        now,
+      }),
+      keepBytesMax: rowsKeptBytes(connection.recording.rows),
+      newMasker: undefined,
+      gatewayHosts: ssh.gatewayHosts(),
+      onMistake: (error) => recorder.complain('a session ended by a mistake of the gateway', error),
+      onLive: () => {
+        live.add({
+          id,
+          connection: connection.name,
+          actor,
+          startedAtMs,
+          via,
+          application,
+          program: programOf(kept),
+          statements: () => session.statements(),
+          end: (cause, reason, crowd) => session.end(cause, reason, crowd),
+        });
+        if (wire !== undefined && connection.recording.desktop === 'required')
+          watch.add({ id, wire, end: (cause, reason) => session.end(cause, reason) });
+        // What ended between the check of who this is and now found no session to end.
+        const over = this.#commons.over(actor);
+        if (over !== undefined) void session.end('revoked', over);
+      },
+    });
+    return session;
+  }
+
+  async #target(connection: Connection): Promise<SshTarget> {
+    const { connections, beforeDial, ssh } = this.#rooms;
+    return {
+      address: async () => (await beforeDial(connection)) ?? connection.address,
+      credential: () => connections.credential(connection.name),
+      hostKeys: await ssh.pins.of(connection),
+    };
+  }
+}
+
+/** `CONNECTION+HANDLE`, or a handle that knows its connection. */
+function namesOf(user: string): { readonly connection: string | undefined; readonly handle: string } {
+  const at = user.lastIndexOf('+');
+  if (at < 0) return { connection: undefined, handle: user.slice(0, 64) };
+  return { connection: user.slice(0, at).slice(0, 63), handle: user.slice(at + 1, at + 65) };
+}
+
+/** What the client is told. */
+function told(error: unknown): Error {
+  if (!(error instanceof ThroughlineError)) return new Error('throughline: the session could not start');
+  return new Error(`throughline: ${error.message}${error.action === undefined ? '' : `; ${error.action}`}`);
+}
+
+/** Terminals have no columns: what policy masks by column does not reach them, and a connection refuses such masks. */
+function detectors(masks: readonly MaskRule[]): DetectMask[] {
+  return masks.filter((mask): mask is DetectMask => 'detect' in mask);
+}
