@@ -4,10 +4,12 @@ import type { Action } from './decision.js';
  * Why a shell command may do more than its words show. Policy sees each one; a command with none is all that it says.
  * `syntax`: it does not parse. `dynamic-program`: the name of what is run is made at run time (`$a`, `$(...)`).
  * `dynamic-script`: text is run that is made at run time, or comes from elsewhere (`sh -c "$x"`, `... | sh`, `eval`,
- * `source`). `interpreter`: a program that runs code of its own language (`python -c`, `perl -e`, `awk 'system()'`).
- * `remote`: what runs stands in a place that only the target knows (a script by path, `make`, `xargs` over unknown
- * input). `environment`: variables are set that change what a program does or which one is found (`PATH`, `LD_PRELOAD`).
- * `too-long`: more than was looked at.
+ * `source`). `interpreter`: a program that runs code of its own language, or other programs by its options
+ * (`python -c`, `perl -e`, `awk 'system()'`, `tar --to-command`, `git -c`). `remote`: what runs stands in a place that only
+ * the target knows (a script by path, a program outside the system's directories, `make`) or on another machine
+ * (`ssh host ls`). `environment`: variables are set that change what a program does or which one is found (`PATH`,
+ * `LD_PRELOAD`). `dialect`: shells read it differently, and it is the target that knows which shell it is (`$'...'`,
+ * `[[ ]]`, `&>`, `function f`): what stands here is bash's reading. `too-long`: more than was looked at.
  */
 export const commandUnknowns = [
   'syntax',
@@ -16,6 +18,7 @@ export const commandUnknowns = [
   'interpreter',
   'remote',
   'environment',
+  'dialect',
   'too-long',
 ] as const;
 export type CommandUnknown = (typeof commandUnknowns)[number];

@@ -1,0 +1,140 @@
+import type { Argument } from '../arguments.js';
+import { readOptions } from '../options.js';
+import type { Program, Run } from '../run.js';
+import { mayBeOption } from './spread.js';
+
+/**
+ * Builtins that take names of variables. bash evaluates the index of such a name, so `a[$(rm x)]` in quotes runs rm;
+ * and the name may be one that steers what is run next.
+ */
+function named(exported: boolean): Program {
+  return (words, run) => {
+    for (const word of words) name(word, exported, run);
+  };
+}
+
+function name(word: Argument, exported: boolean, run: Run): void {
+  const equals = word.start.indexOf('=');
+  const certain = equals >= 0 ? word.start.slice(0, equals) : word.kind === 'plain' ? word.text : undefined;
+  if (certain === undefined) {
+    run.unknown('dynamic-script');
+    run.unknown('environment');
+  } else if (certain.startsWith('-')) return;
+  else {
+    if (certain.includes('[')) run.unknown('dynamic-script');
+    run.variable(certain.replace(/\+$/, ''), exported);
+  }
+}
+
+/** declare, typeset, local: -x exports, -i evaluates what is assigned, -n names another variable. */
+const declare: Program = (words, run) => {
+  const letters = words.filter((word) => /^[-+]/.test(word.start)).map((word) => word.text);
+  if (letters.some((text) => /[in]/.test(text))) run.unknown('dynamic-script');
+  for (const word of words)
+    name(
+      word,
+      letters.some((text) => text.includes('x')),
+      run,
+    );
+};
+
+/** `let`: arithmetic, which evaluates what variables hold. */
+const arithmetic: Program = (words, run) => {
+  if (words.some((word) => word.kind !== 'plain' || /[A-Za-z_$`]/.test(word.text)))
+    run.unknown('dynamic-script');
+};
+
+/** `test -v NAME`, `[ -v NAME ]`, and -R; dynamic words may be such an operator. */
+const test: Program = (words, run) => {
+  for (const [index, word] of words.entries()) {
+    if (word.kind !== 'plain' || (word.text !== '-v' && word.text !== '-R')) continue;
+    const next = words[index + 1];
+    if (next !== undefined && (next.kind !== 'plain' || next.text.includes('[')))
+      run.unknown('dynamic-script');
+  }
+};
+
+const printf: Program = (words, run) => {
+  const first = words[0];
+  if (first === undefined) return;
+  if (mayBeOption(first) && first.kind !== 'plain') run.unknown('dynamic-script');
+  if (first.text === '-v' && words[1] !== undefined) name(words[1], false, run);
+  else if (first.text.startsWith('-v')) run.unknown('dynamic-script');
+};
+
+const read: Program = (words, run) => {
+  const options = readOptions(words, { flags: 'ersE', valued: 'adinNptu' });
+  if (!options.sure) run.unknown('dynamic-script');
+  for (const { name: option, value } of options.given) {
+    if (option === 'a' && value !== undefined) name(value, false, run);
+  }
+  for (const word of words.slice(options.operandsAt)) name(word, false, run);
+};
+
+const mapfile: Program = (words, run) => {
+  const options = readOptions(words, { flags: 't', valued: 'cCdnOsu' });
+  if (!options.sure || options.given.some(({ name: option }) => option === 'C'))
+    run.unknown('dynamic-script');
+  for (const word of words.slice(options.operandsAt)) name(word, false, run);
+};
+
+/** -a exports every variable, -k takes assignments from anywhere. */
+const set: Program = (words, run) => {
+  for (const [index, word] of words.entries()) {
+    if (word.text === '--') return;
+    if (word.kind !== 'plain') {
+      if (word.start === '' || /^[-+]/.test(word.start)) run.unknown('environment');
+      return;
+    }
+    if (!/^[-+]/.test(word.text)) return;
+    if (/^[-+][A-Za-z]*[akP]/.test(word.text)) run.unknown('environment');
+    if (!word.text.includes('o')) continue;
+    const option = words[index + 1];
+    if (option === undefined) return;
+    if (!plainOptions.has(option.text)) run.unknown('environment');
+    return;
+  }
+};
+const plainOptions: ReadonlySet<string> = new Set([
+  'errexit',
+  'nounset',
+  'pipefail',
+  'xtrace',
+  'verbose',
+  'noclobber',
+  'noglob',
+]);
+
+/** `hash -p PATH NAME` makes a name mean another program. */
+const hash: Program = (words, run) => {
+  if (words.some((word) => word.kind !== 'plain' || /^-[a-z]*p/.test(word.text))) run.unknown('environment');
+};
+
+/** `enable -f FILE` loads code. */
+const enable: Program = (words, run) => {
+  if (words.some((word) => word.kind !== 'plain' || /^-[a-z]*f/.test(word.text))) run.unknown('interpreter');
+};
+
+const says =
+  (why: 'dynamic-script' | 'dialect'): Program =>
+  (_words, run) =>
+    run.unknown(why);
+
+export const builtins: readonly (readonly [names: string, Program])[] = [
+  ['export', named(true)],
+  ['readonly unset getopts wait', named(false)],
+  ['declare typeset local integer float', declare],
+  ['let', arithmetic],
+  ['test [', test],
+  ['printf', printf],
+  ['read', read],
+  ['mapfile readarray', mapfile],
+  ['set', set],
+  ['hash', hash],
+  ['enable', enable],
+  ['complete compgen compopt bind fc history r vared print', says('dynamic-script')],
+  [
+    'shopt setopt unsetopt zmodload autoload emulate functions zle sched zcompile always foreach nameref',
+    says('dialect'),
+  ],
+];
