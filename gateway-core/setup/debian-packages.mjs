@@ -13,6 +13,8 @@ const needed = [
   { package: 'chromium', present: () => works('chromium', ['--version']) },
   { package: 'bubblewrap', present: () => works('bwrap', ['--version']) },
   { package: 'tmux', present: () => works('tmux', ['-V']) },
+  { package: 'openssh-client', present: () => existsSync('/usr/bin/sftp') },
+  { package: 'openssh-sftp-server', present: () => existsSync('/usr/lib/openssh/sftp-server') },
   { package: 'openssl', present: () => works('openssl', ['version']) },
 ];
 

@@ -174,69 +174,37 @@ export class SftpChannel {
   }
 
   #begin(request: SftpRequest): void {
-    switch (request.kind) {
-      case 'open':
-      case 'opendir':
-        this.#opening += 1;
-        return;
-      case 'write': {
-        const file = this.#files.get(request.handle);
-        this.#writing = file === undefined ? undefined : { file, offset: request.offset };
-        return;
-      }
-      case 'close': {
-        const file = this.#files.get(request.handle);
-        if (file !== undefined) file.closing = true;
-        return;
-      }
-      case 'fsetstat':
-        if (request.attributes.sizeBytes !== undefined) this.#files.get(request.handle)?.written.lose();
-        return;
-      case 'copy-data':
-        this.#files.get(request.toHandle)?.written.lose();
-        return;
-      default:
-        return;
-    }
+    if (request.kind === 'open' || request.kind === 'opendir') this.#opening += 1;
+    const file = 'handle' in request ? this.#files.get(request.handle) : undefined;
+    if (file === undefined) return;
+    if (request.kind === 'write') this.#writing = { file, offset: request.offset };
+    if (request.kind === 'close') file.closing = true;
+    if (request.kind === 'fsetstat' && request.attributes.sizeBytes !== undefined) file.written.lose();
+    if (request.kind === 'copy-data') this.#files.get(request.toHandle)?.written.lose();
   }
 
   #answer(request: SftpRequest, reply: SftpReply): SftpAnswered {
     let file: FileTally | undefined;
-    switch (request.kind) {
-      case 'open':
-      case 'opendir':
-        this.#opening -= 1;
-        if (reply.kind === 'handle') {
-          const path = absolutePath(request.path, this.#home);
-          const rights = request.kind === 'open' ? openRights(request.flags) : undefined;
-          if (!this.#opened(path, rights, reply.handle)) return malformed('a handle that is already open');
-        }
-        break;
-      case 'close':
-        file = this.#closed(request.handle);
-        break;
-      case 'read':
-        this.#read(request, reply);
-        break;
-      case 'write':
-        if (reply.kind !== 'status' || reply.code !== statusCodes.ok) {
-          this.#files.get(request.handle)?.written.lose();
-        }
-        break;
-      case 'realpath':
-        if (request.path === '.' || request.path === '') this.#learnHome(reply);
-        break;
-      default:
-        break;
+    if (request.kind === 'open' || request.kind === 'opendir') {
+      this.#opening -= 1;
+      if (reply.kind === 'handle' && !this.#opened(request, reply.handle)) {
+        return malformed('a handle that is already open');
+      }
     }
+    if (request.kind === 'close') file = this.#closed(request.handle);
+    if (request.kind === 'read') this.#read(request, reply);
+    const failed = reply.kind !== 'status' || reply.code !== statusCodes.ok;
+    if (request.kind === 'write' && failed) this.#files.get(request.handle)?.written.lose();
+    if (request.kind === 'realpath' && (request.path === '.' || request.path === '')) this.#learnHome(reply);
     return { kind: 'answered', request, file };
   }
 
-  #opened(path: string | undefined, rights: OpenRights | undefined, handle: string): boolean {
+  #opened(request: { readonly path: string; readonly flags?: number }, handle: string): boolean {
+    const path = absolutePath(request.path, this.#home);
     if (this.#files.has(handle) || path === undefined) return false;
     this.#files.set(handle, {
       path,
-      rights,
+      rights: request.flags === undefined ? undefined : openRights(request.flags),
       read: new DirectionTally(this.#budget),
       written: new DirectionTally(this.#budget),
       closing: false,

@@ -119,7 +119,7 @@ function isRisk(table: RiskTable, word: Argument, index: number): boolean {
     return name !== '' && (table.names ?? []).some((each) => each.startsWith(name));
   }
   const bundle = start.startsWith('-') || (table.bundle === true && index === 0);
-  return bundle && [...(table.letters ?? '')].some((letter) => start.includes(letter));
+  return bundle && (table.letters ?? '').split('').some((letter) => start.includes(letter));
 }
 
 function writes(table: RiskTable, words: readonly Argument[], index: number, run: Run): void {

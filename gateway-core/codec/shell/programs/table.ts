@@ -102,8 +102,8 @@ put('git', git);
 export function programOf(base: string): Program | undefined {
   const known = table.get(base);
   if (known !== undefined) return known;
-  if (/^(ld-linux|ld-musl|ld64|ld\.so|ld-\d)/.test(base)) return loader;
-  if (/^git-/.test(base)) return table.get('make');
+  if (/^(ld-(linux|musl|\d)|ld64|ld\.so)/.test(base)) return loader;
+  if (base.startsWith('git-')) return table.get('make');
   // python3.11, perl5.36.0, bash-5.2, nc.openbsd, vim.basic, x86_64-linux-gnu-gcc-12
   const stem =
     /^(?:[a-z0-9_]+-linux-[a-z]+-)?([A-Za-z_]+?)(?:[-.]?\d[\d.]*)?(?:[.-](?:distrib|basic|tiny|gtk\d|openbsd|traditional|ws|static|real|debianutils))?$/.exec(
