@@ -107,10 +107,11 @@ function hasDigit(bytes: Uint8Array, from: number, to: number): boolean {
   return false;
 }
 
-const pemBegin = ascii('-----begin ');
-const pemEnd = ascii('-----end ');
+/** How a block begins and ends, in any case. */
+export const pemBegin = ascii('-----begin ');
+export const pemEnd = ascii('-----end ');
 const pemKey = ascii('private key');
-const pemHeaderBytesMax = 64;
+export const pemHeaderBytesMax = 64;
 
 /** At the first dash of `-----BEGIN ... PRIVATE KEY...`: up to the end of its END line, else to where the value ends. */
 export function detectPem(
@@ -141,8 +142,8 @@ export function detectPem(
   scan.past = to;
 }
 
-/** The end of `PRIVATE KEY-----`. */
-function pemLineEnd(bytes: Uint8Array, from: number, end: number, hardStop: number): number {
+/** The end of `PRIVATE KEY-----`, which begins at `from`. */
+export function pemLineEnd(bytes: Uint8Array, from: number, end: number, hardStop: number): number {
   const limit = Math.min(end, from + pemHeaderBytesMax);
   let to = from;
   while (to < limit && bytes[to] !== 0x2d && bytes[to] !== 0x0a && bytes[to] !== hardStop) to++;
