@@ -175,19 +175,15 @@ export class StreamView {
   }
 
   private printable(byte: number, at: number, state: ParserState): ParserState {
-    switch (state) {
-      case escape:
-        return this.afterEscape(byte, at);
-      case intermediate:
-        return byte >= 0x30 ? ground : intermediate;
-      case control:
-        if (byte < 0x40) return control;
-        if (byte < 0x7f && !stillFinals.has(byte)) this.move(at);
-        return byte === 0x7f ? control : ground;
-      default:
-        if (byte !== 0x7f) this.text(byte, at);
-        return ground;
+    if (state === escape) return this.afterEscape(byte, at);
+    if (state === intermediate) return byte >= 0x30 ? ground : intermediate;
+    if (state === control) {
+      if (byte < 0x40 || byte === 0x7f) return control;
+      if (byte < 0x7f && !stillFinals.has(byte)) this.move(at);
+      return ground;
     }
+    if (byte !== 0x7f) this.text(byte, at);
+    return ground;
   }
 
   private afterEscape(byte: number, at: number): ParserState {

@@ -40,12 +40,12 @@ function once(text: string, kind: MaskKind = 'redact', terminal = true): string 
 }
 
 /** What a person reads: no escape sequences, no bytes that show nothing. */
-function readable(text: string): string {
+function readable(bytes: string): string {
   return (
-    text
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is taken out
+    bytes
+      // oxlint-disable-next-line no-control-regex -- that is what is taken out
       .replaceAll(/\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]/g, '')
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is taken out
+      // oxlint-disable-next-line no-control-regex -- that is what is taken out
       .replaceAll(/[\x00\x07]/g, '')
   );
 }
@@ -70,12 +70,12 @@ const sequences = [
   '\x1b',
   '\xc2\x9b31m',
 ];
-const text = fc.oneof(nonsense, numbers, assignments);
+const plainText = fc.oneof(nonsense, numbers, assignments);
 const cuts = fc.array(fc.nat(), { maxLength: 12 });
 
 /** Text with escape sequences, line ends and other things of terminals in any place. */
 const output = fc
-  .array(fc.oneof(text, fc.constantFrom(...sequences, '\r\n', '\n', '\r', ' ')), { maxLength: 8 })
+  .array(fc.oneof(plainText, fc.constantFrom(...sequences, '\r\n', '\n', '\r', ' ')), { maxLength: 8 })
   .map((parts) => parts.join(''));
 
 describe(`masking of streams, seed ${seed}`, () => {
@@ -100,7 +100,10 @@ describe(`masking of streams, seed ${seed}`, () => {
     (terminal) => {
       fc.assert(
         fc.property(
-          fc.oneof(output.map(Buffer.from), fc.uint8Array({ maxLength: 200 })),
+          fc.oneof(
+            output.map((chars) => Buffer.from(chars)),
+            fc.uint8Array({ maxLength: 200 }),
+          ),
           cuts,
           fc.boolean(),
           (raw, places, flushes) => {
@@ -120,7 +123,8 @@ describe(`masking of streams, seed ${seed}`, () => {
   it('text in which nothing is found comes out byte for byte, with a count of 0', () => {
     const { wanted } = compileDetection([{ detect: all, with: 'redact' }]);
     fc.assert(
-      fc.property(text, cuts, (raw, places) => {
+      fc.property(plainText, cuts, (raw, places) => {
+        // oxlint-disable-next-line no-control-regex -- that is what is taken out
         const line = Buffer.from(raw.replaceAll(/[\n\x00-\x1f\x7f-\x9f]/g, ' '));
         fc.pre(findHits(line, 0, line.length, wanted, -1).length === 0);
         const stream = masker();
@@ -225,7 +229,7 @@ describe(`masking of streams, seed ${seed}`, () => {
   it('a private key block is masked to its END line, in any pieces, and nothing of it is held', () => {
     fc.assert(
       fc.property(cuts, fc.boolean(), fc.constantFrom('\n', '\r\n', '\\n'), (places, flushes, lineEnd) => {
-        const block = `${key.join(lineEnd)}`;
+        const block = key.join(lineEnd);
         const out = through(
           Buffer.from(`cat id\r\n${block}\r\n$ ls\r\n`),
           places,
@@ -239,7 +243,7 @@ describe(`masking of streams, seed ${seed}`, () => {
       { ...options, numRuns: 200 },
     );
     const stream = masker();
-    stream.push(Buffer.from(`${key.slice(0, 4).join('\n')}`));
+    stream.push(Buffer.from(key.slice(0, 4).join('\n')));
     expect(stream.heldBytes).toBe(0);
   });
 
@@ -258,15 +262,15 @@ describe(`masking of streams, seed ${seed}`, () => {
       const stream = masker();
       const body = 'abcdefgh0123456'.repeat(4000);
       const out: Buffer[] = [];
-      const all = Buffer.from(`${head}${body} after`);
-      for (let at = 0; at < all.length; at += 777) {
-        out.push(Buffer.from(stream.push(all.subarray(at, at + 777))));
+      const whole = Buffer.from(`${head}${body} after`);
+      for (let at = 0; at < whole.length; at += 777) {
+        out.push(Buffer.from(stream.push(whole.subarray(at, at + 777))));
         expect(stream.heldBytes).toBeLessThanOrEqual(heldBytesMax);
       }
       out.push(Buffer.from(stream.flush()));
       const result = Buffer.concat(out).toString();
-      expect(result.length).toBe(all.length);
-      if (head === 'x') expect(result).toBe(all.toString());
+      expect(result.length).toBe(whole.length);
+      if (head === 'x') expect(result).toBe(whole.toString());
       else expect(result).not.toContain('0123456');
     }
   });
