@@ -90,6 +90,9 @@ export class GatewayLink {
     return this.#url;
   }
 
+  /** What the gateway proves itself with as an SSH server, as it said over its own TLS. */
+  readonly sshHostKeys = (): readonly string[] => this.#info?.ssh?.hostKeys ?? [];
+
   /** @throws ThroughlineError not-signed-in */
   current(): Gateway {
     if (this.#gateway !== undefined) return this.#gateway;

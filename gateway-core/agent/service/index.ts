@@ -10,6 +10,7 @@ import { fingerprintOf, gatewayOrigin, isLoopback, lookAt } from '../client/trus
 import { checkBundle, listBundles, withBundleReplay } from '../evidence/bundles.js';
 import { DesktopRecording } from '../recording/recording.js';
 import { createSqlEngine } from '../sql/index.js';
+import { createSshEngine } from '../ssh/index.js';
 import { readConnections } from './connections-text.js';
 import type { Emit } from './emit.js';
 import { EvidenceExports } from './evidence-exports.js';
@@ -76,11 +77,12 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     ended: async (why) => {
       replays.closeAll();
       evidence.cancelAll();
-      sql.closeSessions(
+      const problem =
         why === 'signed-out'
           ? { code: 'not-signed-in', message: 'you have signed out', action: 'sign in again' }
-          : { code: 'conflict', message: 'the app has gone to another gateway' },
-      );
+          : { code: 'conflict', message: 'the app has gone to another gateway' };
+      sql.closeSessions(problem);
+      ssh.closeSessions(problem);
       await tunnels.closeAll();
       // The sign-in may be used for a moment longer: how the sessions ended is told with it.
       await recording.settle(serviceLimits.uploadAtEndMs);
@@ -105,6 +107,13 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     },
     principal: () => link.principal(),
     nowMs: () => Date.now(),
+  });
+  const ssh = createSshEngine({
+    openStream: (connection) => link.with((gateway) => gateway.openStream(connection, undefined, 'built-in')),
+    hostKeys: () => link.sshHostKeys(),
+    sessionOf: (stream) => recording.of(stream)?.id,
+    emit,
+    exportDirectory: () => exportDirectory(preferences.exportDirectory),
   });
   const evidence = new EvidenceExports({
     directory: () => exportDirectory(preferences.exportDirectory),
@@ -132,6 +141,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       return {};
     },
     ...sql.handlers,
+    ...ssh.handlers,
   };
   return {
     handlers,
@@ -141,7 +151,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     },
     close: async () => {
       evidence.cancelAll();
-      await Promise.all([tunnels.end(), sql.close()]);
+      await Promise.all([tunnels.end(), sql.close(), ssh.close()]);
       await recording.close(serviceLimits.uploadAtEndMs);
       link.close();
     },

@@ -119,6 +119,13 @@ export const GatewayLook = z.object({
 });
 export type GatewayLook = z.infer<typeof GatewayLook>;
 
+/** A line that is kept on this device, to be put into a terminal. */
+export const Snippet = z.object({ name: z.string().min(1).max(80), text: z.string().min(1).max(8000) });
+export type Snippet = z.infer<typeof Snippet>;
+
+/** `app`: the colours of the app around it, light or dark. */
+export const terminalThemes = ['app', 'slate', 'paper', 'solarized', 'contrast'] as const;
+
 /** Plain preferences. Never a secret, never a statement. */
 export const Preferences = z.object({
   theme: z.enum(['system', 'dark', 'light']),
@@ -132,6 +139,14 @@ export const Preferences = z.object({
   /** Rows loaded into a grid before loading pauses and asks. */
   resultRowsMax: z.number().int().min(100).max(5_000_000),
   exportDirectory: z.string().max(4096),
+  terminalFontSize: z.number().int().min(8).max(40),
+  terminalTheme: z.enum(terminalThemes),
+  /** Lines above the screen that are kept. */
+  terminalScrollback: z.number().int().min(0).max(200_000),
+  terminalCopyOnSelect: z.boolean(),
+  /** A bell is shown, never heard; false: not even that. */
+  terminalBell: z.boolean(),
+  snippets: z.array(Snippet).max(200),
   reducedMotion: z.boolean(),
   /** Command id -> key chord, `Mod+Shift+P`; only those that differ from the defaults. */
   shortcuts: z.record(z.string().max(64), z.string().max(64)),
@@ -155,6 +170,12 @@ export const defaultPreferences: Preferences = {
   nullText: 'NULL',
   resultRowsMax: 1_000_000,
   exportDirectory: '',
+  terminalFontSize: 13,
+  terminalTheme: 'app',
+  terminalScrollback: 10_000,
+  terminalCopyOnSelect: false,
+  terminalBell: true,
+  snippets: [],
   reducedMotion: false,
   shortcuts: {},
   railExpanded: false,

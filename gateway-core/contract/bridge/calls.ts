@@ -18,6 +18,7 @@ import {
 import { AgentChange, AgentNode } from '../delegation.js';
 import { ConnectionName, SessionId } from '../ids.js';
 import { AppState, GatewayLook, Preferences, QueryName, SavedQuery, workspaceBytesMax } from './app.js';
+import { type Call, call, done, none } from './call.js';
 import { BundleCheck, BundleList, BundleName, EvidenceExport, EvidenceWanted } from './evidence.js';
 import {
   cellPieceCharactersMax,
@@ -33,7 +34,13 @@ import {
   SqlSession,
   SqlSessionKey,
 } from './sql.js';
+import { ForwardView, SshKey, SshSession, TransferView } from './ssh.js';
+import { sshCalls } from './ssh-calls.js';
 import { ExportView, exportFormats, HistoryEntry, ReplayHead, TunnelView } from './work.js';
+
+const url = z.string().min(1).max(2048);
+const name = z.string().min(1).max(256);
+const reason = z.string().trim().min(1).max(1000);
 
 /**
  * The one typed map of calls between the renderer and its host, whatever host that is. Inputs are checked where they
@@ -43,22 +50,6 @@ import { ExportView, exportFormats, HistoryEntry, ReplayHead, TunnelView } from 
  * `at`: who answers. `host` is the process that owns the window or serves the page; `agent` the agent process, which
  * lives on when windows close.
  */
-type Call = { readonly at: 'host' | 'agent'; readonly input: z.ZodType; readonly output: z.ZodType };
-const call = <A extends Call['at'], I extends z.ZodType, O extends z.ZodType>(
-  at: A,
-  input: I,
-  output: O,
-) => ({
-  at,
-  input,
-  output,
-});
-const none = z.object({}).strict();
-const done = z.object({});
-const url = z.string().min(1).max(2048);
-const name = z.string().min(1).max(256);
-const reason = z.string().trim().min(1).max(1000);
-
 export const calls = {
   // The app and its gateway
   'app.state': call('host', none, AppState),
@@ -173,6 +164,8 @@ export const calls = {
     TunnelView,
   ),
   'tunnels.close': call('agent', z.object({ connection: ConnectionName }).strict(), done),
+
+  ...sshCalls,
 
   // SQL
   'sql.sessions': call('agent', none, z.array(SqlSession)),
@@ -337,6 +330,10 @@ export const events = {
   'sql.session': SqlSession,
   'sql.closed': z.object({ key: SqlSessionKey }),
   'sql.run': SqlRun,
+  'ssh.session': SshSession,
+  'ssh.closed': z.object({ key: SshKey }),
+  'transfer.changed': TransferView,
+  'forwards.changed': z.array(ForwardView),
   'export.changed': ExportView,
   'evidence.changed': EvidenceExport,
   /** One line for the person: a session was revoked, a tunnel refused another user. */
