@@ -78,8 +78,8 @@ export const GatewayInfo = z.object({
   /** C2SP verifier key of the audit log. */
   logKey: z.string(),
   listeners: z.record(z.string(), z.string()),
-  /** What the gateway proves itself with as an SSH server: lines as in a .pub file of OpenSSH. */
-  ssh: z.object({ hostKeys: z.array(z.string().max(4096)).max(20) }).optional(),
+  /** Lines as known_hosts has them behind the name: what a client that comes by SSH meets. */
+  ssh: z.object({ hostKeys: z.array(z.string()) }).optional(),
   /** What is recorded of people who work here, and for how long. */
   notice: RecordingNotice.optional(),
 });

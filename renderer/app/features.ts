@@ -6,6 +6,7 @@ import { evidence } from '../features/evidence/index.js';
 import { sessions } from '../features/sessions/index.js';
 import { settings } from '../features/settings/index.js';
 import { sql } from '../features/sql/index.js';
+import { terminal } from '../features/terminal/index.js';
 import { tunnels } from '../features/tunnels/index.js';
 import type { Feature } from '../ui/workbench.js';
 
@@ -13,6 +14,7 @@ import type { Feature } from '../ui/workbench.js';
 export const features: readonly Feature[] = [
   connections,
   sql,
+  terminal,
   agents,
   sessions,
   audit,

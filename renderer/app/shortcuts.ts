@@ -1,7 +1,10 @@
 import { useKnown } from '../ui/app-state.js';
-import { chordOf, normalChord } from '../ui/chords.js';
+import { chordOf, isMac, normalChord } from '../ui/chords.js';
 import { type Command, mayUse, useRegistered } from '../ui/workbench.js';
 import { isAsking } from './dialogs.js';
+
+/** On a Mac the app's chords have Cmd, and every Ctrl is the shell's anyway. */
+const takesControl = !isMac;
 
 /** The chord of a command as it is set now; empty where the person took it away. */
 export function chordFor(command: Command): string {
@@ -22,11 +25,17 @@ export function listenToKeys(): () => void {
     const found = [...commands.values()].find(
       (command) => chordFor(command) === chord && mayUse(command) && command.when?.() !== false,
     );
-    if (found === undefined) return;
+    if (found === undefined || isForShell(event.target, chord, found)) return;
     event.preventDefault();
     event.stopPropagation();
     found.run();
   };
   window.addEventListener('keydown', hear, { capture: true });
   return () => window.removeEventListener('keydown', hear, { capture: true });
+}
+
+/** In a terminal a plain Ctrl with a letter is the shell's, unless it is a terminal's own command that has it. */
+function isForShell(target: EventTarget | null, chord: string, command: Command): boolean {
+  if (command.id.startsWith('terminal.') || !/^Mod\+[A-Z[\]\\]$/.test(chord) || !takesControl) return false;
+  return target instanceof Element && target.closest('[data-keys="terminal"]') !== null;
 }

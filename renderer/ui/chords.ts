@@ -1,5 +1,5 @@
 /** Key chords: `Mod+Shift+P`. Mod is Cmd on a Mac, Ctrl elsewhere. */
-const isMac = typeof navigator !== 'undefined' && /mac/i.test(navigator.platform);
+export const isMac = typeof navigator !== 'undefined' && /mac/i.test(navigator.platform);
 
 /** Keys whose name in an event is not what one writes. */
 const named: Readonly<Record<string, string>> = { ' ': 'Space', Escape: 'Esc', '+': 'Plus' };

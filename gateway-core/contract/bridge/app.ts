@@ -146,6 +146,8 @@ export const Preferences = z.object({
   terminalCopyOnSelect: z.boolean(),
   /** A bell is shown, never heard; false: not even that. */
   terminalBell: z.boolean(),
+  /** What stands in a terminal is also there as text, for programs that read the screen aloud. Costs speed. */
+  terminalScreenReader: z.boolean(),
   snippets: z.array(Snippet).max(200),
   reducedMotion: z.boolean(),
   /** Command id -> key chord, `Mod+Shift+P`; only those that differ from the defaults. */
@@ -175,6 +177,7 @@ export const defaultPreferences: Preferences = {
   terminalScrollback: 10_000,
   terminalCopyOnSelect: false,
   terminalBell: true,
+  terminalScreenReader: false,
   snippets: [],
   reducedMotion: false,
   shortcuts: {},

@@ -1,5 +1,13 @@
 import { Menu, TextInput } from '@mantine/core';
-import { IconArrowsLeftRight, IconDatabase, IconLock, IconSearch, IconTerminal2 } from '@tabler/icons-react';
+import {
+  IconArrowFork,
+  IconArrowsLeftRight,
+  IconDatabase,
+  IconFolder,
+  IconLock,
+  IconSearch,
+  IconTerminal2,
+} from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
 import type { ConnectionDetail } from '../../../gateway-core/contract/api.js';
 import { call, failureOf } from '../../bridge/index.js';
@@ -10,7 +18,7 @@ import { VirtualList } from '../../ui/virtual-list.js';
 import { VisibleText } from '../../ui/visible-text.js';
 import { workbench } from '../../ui/workbench.js';
 import style from './connections.module.css';
-import { followConnections, readConnections, useConnections } from './store.js';
+import { followConnections, protocolNames, readConnections, tabKindOf, useConnections } from './store.js';
 
 const rowHeight = 42;
 
@@ -76,8 +84,8 @@ export function Connections() {
   );
 }
 
-function open({ name, access }: ConnectionDetail): void {
-  if (access === 'allowed') return workbench().openTab('sql', { connection: name });
+function open({ name, access, protocol }: ConnectionDetail): void {
+  if (access === 'allowed') return workbench().openTab(tabKindOf(protocol), { connection: name });
   workbench().notify({
     level: 'warning',
     title: `${name} needs an approval`,
@@ -87,8 +95,9 @@ function open({ name, access }: ConnectionDetail): void {
 
 function Row({ connection, tunnel }: { readonly connection: ConnectionDetail; readonly tunnel: boolean }) {
   const { name, protocol, access, labels, masks } = connection;
+  const Sign = tabKindOf(protocol) === 'terminal' ? IconTerminal2 : IconDatabase;
   const facts = [
-    protocol === 'postgres' ? 'PostgreSQL' : protocol,
+    protocolNames[protocol] ?? protocol,
     ...Object.entries(labels).map(([key, value]) => `${key}: ${value}`),
     ...(masks === undefined || masks.length === 0
       ? []
@@ -97,7 +106,7 @@ function Row({ connection, tunnel }: { readonly connection: ConnectionDetail; re
   return (
     <div className={style['row']}>
       {access === 'allowed' ? (
-        <IconDatabase size={16} stroke={1.6} aria-hidden />
+        <Sign size={16} stroke={1.6} aria-hidden />
       ) : (
         <IconLock size={16} aria-hidden />
       )}
@@ -128,7 +137,9 @@ function ConnectionMenu({
 }) {
   const tunnels = useConnections((state) => state.tunnels);
   if (menu === undefined) return null;
-  const { name, access } = menu.of;
+  const { name, access, protocol } = menu.of;
+  const kind = tabKindOf(protocol);
+  const word = kind === 'terminal' ? 'terminal' : 'SQL';
   const tunnel = tunnels.find((each) => each.connection === name);
   const openTunnel = async () => {
     try {
@@ -152,17 +163,35 @@ function ConnectionMenu({
         <Menu.Item
           disabled={access !== 'allowed'}
           leftSection={<IconTerminal2 size={15} />}
-          onClick={() => workbench().openTab('sql', { connection: name })}
+          onClick={() => workbench().openTab(kind, { connection: name })}
         >
-          Open SQL
+          Open {word}
         </Menu.Item>
         <Menu.Item
           disabled={access !== 'allowed'}
           leftSection={<IconTerminal2 size={15} />}
-          onClick={() => workbench().openTab('sql', { connection: name }, 'right')}
+          onClick={() => workbench().openTab(kind, { connection: name }, 'right')}
         >
-          Open SQL to the right
+          Open {word} to the right
         </Menu.Item>
+        {kind === 'terminal' && (
+          <>
+            <Menu.Item
+              disabled={access !== 'allowed'}
+              leftSection={<IconFolder size={15} />}
+              onClick={() => workbench().openTab(kind, { connection: name, files: true })}
+            >
+              Open terminal with files
+            </Menu.Item>
+            <Menu.Item
+              disabled={access !== 'allowed'}
+              leftSection={<IconArrowFork size={15} />}
+              onClick={() => workbench().openTab('forwards', {})}
+            >
+              Forward ports
+            </Menu.Item>
+          </>
+        )}
         {tunnel?.state === 'open' ? (
           <Menu.Item
             leftSection={<IconArrowsLeftRight size={15} />}

@@ -1,8 +1,8 @@
-import { IconDatabase, IconPlugConnected } from '@tabler/icons-react';
+import { IconDatabase, IconPlugConnected, IconTerminal2 } from '@tabler/icons-react';
 import type { Feature } from '../../ui/workbench.js';
 import { workbench } from '../../ui/workbench.js';
 import { Connections } from './connections.js';
-import { readConnections } from './store.js';
+import { readConnections, tabKindOf } from './store.js';
 
 /** The list of what the person may use. */
 export const connections: Feature = {
@@ -20,8 +20,8 @@ export const connections: Feature = {
         title: name,
         detail: protocol,
         group: 'Connections',
-        icon: IconDatabase,
-        run: () => workbench().openTab('sql', { connection: name }),
+        icon: tabKindOf(protocol) === 'terminal' ? IconTerminal2 : IconDatabase,
+        run: () => workbench().openTab(tabKindOf(protocol), { connection: name }),
       }));
   },
 };

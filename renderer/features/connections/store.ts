@@ -10,6 +10,13 @@ interface Known {
   readonly tunnels: readonly TunnelView[];
 }
 
+export const protocolNames: Readonly<Record<string, string>> = { postgres: 'PostgreSQL', ssh: 'SSH' };
+
+/** What a connection of that protocol is worked with. */
+export function tabKindOf(protocol: string): 'sql' | 'terminal' {
+  return protocol === 'ssh' ? 'terminal' : 'sql';
+}
+
 export const useConnections = create<Known>(() => ({
   connections: undefined,
   problem: undefined,

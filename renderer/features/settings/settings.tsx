@@ -1,13 +1,14 @@
 import { Button, NumberInput, SegmentedControl, Switch, Text, TextInput } from '@mantine/core';
 import { IconLogout } from '@tabler/icons-react';
-import type { ReactNode } from 'react';
 import { call } from '../../bridge/index.js';
 import { prefer, signedIn, useKnown } from '../../ui/app-state.js';
 import { RecordingNoticeText } from '../../ui/recording-notice.js';
 import { ShortId } from '../../ui/short-id.js';
 import { workbench } from '../../ui/workbench.js';
+import { Part, Setting } from './parts.js';
 import style from './settings.module.css';
 import { Shortcuts } from './shortcuts.js';
+import { Terminal } from './terminal.js';
 
 const storageWords = {
   keyring: 'the system’s keyring',
@@ -21,42 +22,10 @@ export function SettingsPage() {
     <div className={style['page']}>
       <Looks />
       <Sql />
+      <Terminal />
       <Shortcuts />
       <Recorded />
       <About />
-    </div>
-  );
-}
-
-function Part({ title, children }: { readonly title: string; readonly children: ReactNode }) {
-  return (
-    <section aria-label={title}>
-      <h2>{title}</h2>
-      {children}
-    </section>
-  );
-}
-
-function Setting({
-  label,
-  hint,
-  children,
-}: {
-  readonly label: string;
-  readonly hint?: string;
-  readonly children: ReactNode;
-}) {
-  return (
-    <div className={style['setting']}>
-      <div>
-        <div>{label}</div>
-        {hint !== undefined && (
-          <Text size="xs" c="dimmed">
-            {hint}
-          </Text>
-        )}
-      </div>
-      <div>{children}</div>
     </div>
   );
 }

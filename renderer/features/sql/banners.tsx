@@ -4,10 +4,10 @@ import type { ReactNode } from 'react';
 import { useKnown } from '../../ui/app-state.js';
 import { ErrorState, sentence } from '../../ui/error-state.js';
 import { Line } from '../../ui/line.js';
+import { useLine } from '../../ui/session-line.js';
 import { VisibleText } from '../../ui/visible-text.js';
 import { workbench } from '../../ui/workbench.js';
 import { useTab, useTabState } from './context.js';
-import { useLine } from './lines.js';
 import style from './sql.module.css';
 
 /** Who acts here, on what, and how the session stands. */

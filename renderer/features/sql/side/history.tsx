@@ -8,13 +8,13 @@ import { CopyButton } from '../../../ui/copy-line.js';
 import { EmptyState } from '../../../ui/empty-state.js';
 import { ErrorState } from '../../../ui/error-state.js';
 import { Line } from '../../../ui/line.js';
+import { useLine } from '../../../ui/session-line.js';
 import { Skeleton } from '../../../ui/skeleton.js';
 import { durationText, Time } from '../../../ui/time.js';
 import { VirtualList } from '../../../ui/virtual-list.js';
 import { VisibleText } from '../../../ui/visible-text.js';
 import { workbench } from '../../../ui/workbench.js';
 import { useTab, useTabState } from '../context.js';
-import { useLine } from '../lines.js';
 import { isOver } from '../runs.js';
 import style from './side.module.css';
 

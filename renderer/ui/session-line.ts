@@ -1,8 +1,8 @@
 import { useEffect } from 'react';
 import { create } from 'zustand';
-import type { Chain } from '../../../gateway-core/contract/chain.js';
-import { call, on } from '../../bridge/index.js';
-import { signedIn, useKnown } from '../../ui/app-state.js';
+import type { Chain } from '../../gateway-core/contract/chain.js';
+import { call, on } from '../bridge/index.js';
+import { signedIn, useKnown } from './app-state.js';
 
 const chainsMax = 500;
 
