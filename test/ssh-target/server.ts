@@ -29,7 +29,7 @@ export interface SshTarget {
   readonly users: string[];
   stream(): Promise<Duplex>;
   /** Ends every connection, with a reason. */
-  disconnect(reason: string): void;
+  disconnect(text: string, reason?: number): void;
   close(): Promise<void>;
 }
 
@@ -65,8 +65,8 @@ export async function startSshTarget(options: SshTargetOptions = {}): Promise<Ss
       await once(socket, 'connect');
       return socket;
     },
-    disconnect: (reason) => {
-      for (const connection of connections) disconnect(connection, reason);
+    disconnect: (text, reason) => {
+      for (const connection of connections) disconnect(connection, text, reason);
     },
     close: async () => {
       for (const connection of connections) connection.end();
@@ -91,15 +91,15 @@ interface Cipher {
   encrypt(packet: Buffer): void;
 }
 
-/** SSH_MSG_DISCONNECT with a text, which ssh2's own interface cannot send: reason 2, PROTOCOL_ERROR. */
-function disconnect(connection: Connection, text: string): void {
+/** SSH_MSG_DISCONNECT with a text, which ssh2's own interface cannot send: reason 11, as the gateway does. */
+function disconnect(connection: Connection, text: string, reason = 11): void {
   const { _protocol: protocol, _sock: socket } = connection as unknown as Internals;
   const bytes = Buffer.from(text);
   const { write } = protocol._packetRW;
   let at = write.allocStart;
   const packet = write.alloc(1 + 4 + 4 + bytes.length + 4);
   packet[at] = 1;
-  packet.writeUInt32BE(2, (at += 1));
+  packet.writeUInt32BE(reason, (at += 1));
   packet.writeUInt32BE(bytes.length, (at += 4));
   bytes.copy(packet, (at += 4));
   packet.writeUInt32BE(0, at + bytes.length);

@@ -74,6 +74,7 @@ export async function connectSsh(
         // The stream's own end tells, and the gateway watches it, too.
         keepaliveInterval: 0,
       });
+      connection.hearGoodbye();
     });
   } catch (cause) {
     connection.close();
@@ -83,6 +84,14 @@ export async function connectSsh(
   connection.onEnd = undefined;
   if (connection.ended) throw lost();
   return connection;
+}
+
+/** RFC 4253 11.1: SSH_DISCONNECT_BY_APPLICATION. */
+const byApplication = 11;
+
+type HearDisconnect = (self: unknown, reason: number, text: string) => void;
+interface Internals {
+  readonly _protocol?: { readonly _handlers?: { DISCONNECT?: HearDisconnect } };
 }
 
 class Connection implements SshConnection {
@@ -107,6 +116,19 @@ class Connection implements SshConnection {
 
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** The gateway ends a session with reason 11, whose text ssh2 keeps to itself (its version is pinned). */
+  hearGoodbye(): void {
+    const { _protocol: protocol } = this.client as unknown as Internals;
+    const handlers = protocol?._handlers;
+    const usual = handlers?.DISCONNECT;
+    if (handlers === undefined || usual === undefined)
+      throw new Error('this is another ssh2 than the pinned one');
+    handlers.DISCONNECT = (self, reason, text) => {
+      if (reason === byApplication && text !== '') this.#reason ??= refusal('denied', text);
+      usual(self, reason, text);
+    };
   }
 
   close(): void {

@@ -36,7 +36,14 @@ export function TerminalTabView({ tab: id, parameters }: TabProps) {
 function Parts() {
   const files = useTerminalState((state) => state.files);
   return (
-    <Splitter className={style['split'] ?? ''} lineSize={1} withHandle={false} handleColor="var(--tl-border)">
+    // Panes get their sizes when they are made; the terminal itself only moves.
+    <Splitter
+      key={String(files)}
+      className={style['split'] ?? ''}
+      lineSize={1}
+      withHandle={false}
+      handleColor="var(--tl-border)"
+    >
       <Splitter.Pane defaultSize={files ? 58 : 100} min={20} className={style['pane'] ?? ''}>
         <ScreenArea />
       </Splitter.Pane>

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { sshLimits } from '../../../gateway-core/agent/ssh/limits.js';
 import type { SshEngineOptions } from '../../../gateway-core/agent/ssh/options.js';
@@ -76,6 +78,32 @@ it('a refusal before the shell is told with its reason and with what to do', asy
   expect(await world.engine.handlers['ssh.sessions']({})).toEqual([]);
 });
 
+it('a refusal in the place of any handshake is told with its reason', async () => {
+  // RFC 4253 4.2 and 6: a version, then one packet that nothing protects.
+  const text = Buffer.from('throughline: you may not use shop-host');
+  const payload = Buffer.alloc(1 + 4 + 4 + text.length + 4);
+  payload[0] = 1;
+  payload.writeUInt32BE(11, 1);
+  payload.writeUInt32BE(text.length, 5);
+  text.copy(payload, 9);
+  const padding = 16 - ((5 + payload.length) % 8);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(1 + payload.length + padding);
+  head[4] = padding;
+  const refusal = Buffer.concat([
+    Buffer.from('SSH-2.0-Throughline\r\n'),
+    head,
+    payload,
+    Buffer.alloc(padding),
+  ]);
+  const server = createServer((socket) => socket.on('error', () => undefined).end(refusal));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const world = await start({}, { openStream: () => Promise.resolve(connect(port, '127.0.0.1')) });
+  await expect(open(world)).rejects.toMatchObject({ code: 'denied', message: 'you may not use shop-host' });
+  server.close();
+});
+
 it('a shell that is refused is a state of the session, whose files may still be reached', async () => {
   const world = await start({ refuseShell: true });
   const { state, shell } = await open(world);
@@ -83,19 +111,25 @@ it('a shell that is refused is a state of the session, whose files may still be 
   expect(shell).toMatchObject({ state: 'refused', problem: { code: 'target-refused' } });
 });
 
-it('a revocation ends the session with the reason that the gateway gives', async () => {
-  const world = await start();
-  const { key } = await open(world);
-  world.target.disconnect('this session was revoked by demo/admin: the contract has ended');
-  await eventually(() => {
-    expect(world.last('ssh.session')).toMatchObject({
-      key,
-      state: 'closed',
-      shell: { state: 'ended' },
-      problem: { code: 'denied', message: 'this session was revoked by demo/admin: the contract has ended' },
+it.each([2, 11])(
+  'a revocation ends the session with the reason that the gateway gives (%i)',
+  async (reason) => {
+    const world = await start();
+    const { key } = await open(world);
+    world.target.disconnect('this session was revoked by demo/admin: the contract has ended', reason);
+    await eventually(() => {
+      expect(world.last('ssh.session')).toMatchObject({
+        key,
+        state: 'closed',
+        shell: { state: 'ended' },
+        problem: {
+          code: 'denied',
+          message: 'this session was revoked by demo/admin: the contract has ended',
+        },
+      });
     });
-  });
-});
+  },
+);
 
 it('leaving by exit is no problem, and its status is known', async () => {
   const world = await start();
