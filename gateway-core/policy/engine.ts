@@ -21,6 +21,8 @@ export interface CompiledPolicies {
   readonly obligations: ReadonlyMap<string, Obligations>;
   /** False: no policy looks at the clock, so a verdict does not go stale with time. */
   readonly usesTime: boolean;
+  /** True: some policy may look at command lines of interactive shells. */
+  readonly judgesLines: boolean;
   /** Asks Cedar. Any error of any policy makes the answer `error`: the caller denies. */
   readonly ask: (
     call: Omit<Cedar.StatefulAuthorizationCall, 'preparsedPolicySetId' | 'preparsedSchemaName'>,
@@ -89,6 +91,7 @@ function compile(cedar: typeof Cedar, text: string, accepted: boolean): ReturnTy
       text,
       ids: Object.keys(policies),
       obligations,
+      judgesLines: /\bcontext\s+has\s+("command"|command)\b|\bcontext\s*\[/.test(text),
       usesTime: /\bcontext\s*(\.\s*time\b|\[)/.test(text),
       ask: (call) => ask(cedar, version, call),
     },
@@ -102,6 +105,7 @@ const nothingPermitted: CompiledPolicies = {
   ids: [],
   obligations: new Map(),
   usesTime: false,
+  judgesLines: false,
   ask: () => ({ kind: 'deny', reasons: [] }),
 };
 

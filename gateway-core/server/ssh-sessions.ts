@@ -8,6 +8,7 @@ import { ThroughlineError } from '../contract/errors.js';
 import type { DelegationId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
 import type { DetectMask, MaskRule } from '../contract/masks.js';
+import { createStreamMasker } from '../masking/stream-masker.js';
 import { type Attempt, SshDoor } from '../proxy/ssh/client.js';
 import { createSshJudge } from '../proxy/ssh/judge.js';
 import { SshSession } from '../proxy/ssh/session.js';
@@ -178,7 +179,7 @@ export class SshSessions {
     behind: Lineage | undefined,
     software: string,
   ): SshSession {
-    const { live, recorder, keys, watch, now, ssh } = this.#rooms;
+    const { live, recorder, keys, policies, watch, now, ssh } = this.#rooms;
     const decision = this.#commons.permissions.on(actor, connection).connect(now());
     const rules = detectors([...connection.masks, ...(decision.kind === 'allow' ? decision.masks : [])]);
     const startedAtMs = now();
@@ -203,10 +204,11 @@ export class SshSessions {
         hashKey: keys.maskHash,
         saltKey: keys.salt,
         session: id,
+        judgesLines: () => policies.current.judgesLines,
         now,
       }),
       keepBytesMax: rowsKeptBytes(connection.recording.rows),
-      newMasker: undefined,
+      newMasker: rules.length === 0 ? undefined : (terminal) => createStreamMasker({ rules, terminal }),
       gatewayHosts: ssh.gatewayHosts(),
       onMistake: (error) => recorder.complain('a session ended by a mistake of the gateway', error),
       onLive: () => {

@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SessionDetail } from '../../gateway-core/contract/api.js';
@@ -12,8 +14,8 @@ import {
   putPolicies,
   startGateway,
 } from './harness.js';
-import { createScope, type Outcome, run, until } from './processes.js';
-import { type Sshd, startSshd } from './sshd.js';
+import { createScope, type Outcome, run, start, until } from './processes.js';
+import { freePort, type Sshd, startSshd } from './sshd.js';
 
 /** OpenSSH's own clients and what stands on them, through the gateway to OpenSSH's own server. */
 const scope = createScope();
@@ -26,6 +28,14 @@ const sshPolicies = `
 @id("engineers-use-hosts")
 permit (principal in Group::"engineers",
   action in [Action::"ssh:shell", Action::"ssh:exec", Action::"ssh:sftp", Action::"ssh:forward"], resource);
+
+@id("no-shadow")
+@message("the shadow file is closed")
+forbid (principal, action == Action::"ssh:sftp", resource) when { context.file.path == "/etc/shadow" && context.file.operation == "read" };
+
+@id("no-discard")
+@message("port 9 is closed")
+forbid (principal, action == Action::"ssh:forward", resource) when { context.forward.port == 9 };
 
 @id("contractors-run-nothing")
 @message("contractors may not run commands here")
@@ -72,6 +82,11 @@ async function lastSession(person: Person): Promise<SessionDetail> {
     if (latest?.state !== 'ended') return undefined;
     return person.json<SessionDetail>(['sessions', 'show', latest.id]);
   });
+}
+
+async function replayOf(person: Person): Promise<unknown> {
+  const { id } = await lastSession(person);
+  return person.json(['replay', id]).catch(async () => (await person.cli(['replay', id, '--json'])).stdout);
 }
 
 describe('ssh', () => {
@@ -176,6 +191,141 @@ describe('files', () => {
     expect(await through(engineer, ['git', ...at, 'push', '-q', 'origin', 'HEAD:main'])).toMatchObject({
       status: 0,
     });
+  });
+});
+
+describe('what is kept of files', () => {
+  it('is each of them with path, size and hash, and every change to a name', async () => {
+    const content = randomBytes(700_000);
+    const file = join(scope.directory(), 'file');
+    writeFileSync(file, content);
+    const there = join(sshd.directory, 'noted');
+    const script = [
+      `put ${file} ${there}`,
+      `get ${there} ${file}.back`,
+      `rename ${there} ${there}2`,
+      `rm ${there}2`,
+    ];
+    await through(engineer, ['sftp', '-q', '-b', '-', 'host'], `${script.join('\n')}\n`);
+    const { statements } = await lastSession(engineer);
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const kept = statements.map(({ command, text, bytes, error }) => ({ command, text, bytes, error }));
+    expect(kept).toContainEqual({ command: 'sftp write', text: there, bytes: 700_000, error: undefined });
+    expect(kept).toContainEqual({ command: 'sftp read', text: there, bytes: 700_000, error: undefined });
+    expect(kept).toContainEqual({
+      command: 'sftp rename',
+      text: `${there} -> ${there}2`,
+      bytes: 0,
+      error: undefined,
+    });
+    expect(kept).toContainEqual({ command: 'sftp remove', text: `${there}2`, bytes: 0, error: undefined });
+    expect(JSON.stringify(await replayOf(engineer))).toContain(sha256);
+  });
+
+  it('is a refusal where policy closes a path, and the target never hears of it', async () => {
+    const script = ['get /etc/shadow', 'ls /etc/ssh', `get ${join(sshd.directory, 'user_key.pub')}`].map(
+      (line) => `-${line}`,
+    );
+    const { stderr } = await through(engineer, ['sftp', '-q', '-b', '-', 'host'], `${script.join('\n')}\n`);
+    expect(stderr).toContain('Permission denied');
+    const { statements } = await lastSession(engineer);
+    expect(statements).toContainEqual(expect.objectContaining({ decision: 'denied', text: '/etc/shadow' }));
+    expect(statements).toContainEqual(expect.objectContaining({ decision: 'allowed', text: '/etc/ssh' }));
+  });
+});
+
+describe('forwards', () => {
+  /** Answers everybody with what they sent, in capitals. */
+  async function shouting(path?: string): Promise<number> {
+    const server = createServer((socket) =>
+      socket.on('data', (data) => socket.write(data.toString().toUpperCase())),
+    );
+    await new Promise<void>((resolve) =>
+      path === undefined ? server.listen(0, '127.0.0.1', resolve) : server.listen(path, resolve),
+    );
+    scope.onClose(() => void server.close());
+    return path === undefined ? (server.address() as AddressInfo).port : 0;
+  }
+
+  async function ask(target: number | string): Promise<string> {
+    const socket = typeof target === 'number' ? connect(target, '127.0.0.1') : connect(target);
+    socket.write('hello');
+    const [data] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return data.toString();
+  }
+
+  /** `ssh -N` with these options; ends with the scope. */
+  async function forwarding(...options: string[]): Promise<void> {
+    const config = await configOf(engineer);
+    const running = start(scope, 'ssh', [
+      '-F',
+      config,
+      '-v',
+      '-N',
+      '-o',
+      'ExitOnForwardFailure=yes',
+      ...options,
+      'host',
+    ]);
+    await until('the forward stands', () =>
+      /Entering interactive session|remote forward success|pledge/.test(running.stderrText())
+        ? true
+        : undefined,
+    );
+  }
+
+  it('lead from here to a port and to a unix socket at the target', async () => {
+    const port = await shouting();
+    const path = join(sshd.directory, 'unix');
+    await shouting(path);
+    const local = join(scope.directory(), 'local');
+    const near = await freePort();
+    await forwarding('-L', `${near}:127.0.0.1:${port}`, '-L', `${local}:${path}`);
+    expect(await until('it answers', () => ask(near).catch(() => undefined))).toBe('HELLO');
+    expect(await ask(local)).toBe('HELLO');
+  });
+
+  it('lead from the target to here', async () => {
+    const port = await shouting();
+    const far = await freePort();
+    await forwarding('-R', `${far}:127.0.0.1:${port}`);
+    expect(await until('it answers', () => ask(far).catch(() => undefined))).toBe('HELLO');
+  });
+
+  it('serve as SOCKS, and -W joins standard input', async () => {
+    const port = await shouting();
+    const { stdout } = await through(engineer, ['ssh', '-W', `127.0.0.1:${port}`, 'host'], 'hi');
+    expect(stdout).toBe('HI');
+  });
+
+  it('end where policy or the gateway says no, and the target dials nobody', async () => {
+    for (const place of ['169.254.169.254:80', '[fe80::1]:22', '0xa9fea9fe:80', '127.0.0.1:9']) {
+      const { status, stderr } = await through(engineer, ['ssh', '-W', place, 'host'], '');
+      expect({ place, status }).toEqual({ place, status: 255 });
+      expect(stderr).toContain(place.endsWith(':9') ? 'port 9 is closed' : 'link-local');
+    }
+  });
+});
+
+describe('one connection for several sessions', () => {
+  it('is shared by ControlMaster', async () => {
+    const socket = join(scope.directory(), 'control');
+    const shared = ['-o', 'ControlMaster=auto', '-o', `ControlPath=${socket}`, '-o', 'ControlPersist=30'];
+    expect(await through(engineer, ['ssh', ...shared, 'host', 'echo one'])).toMatchObject({
+      stdout: 'one\n',
+    });
+    const [two, three] = await Promise.all([
+      through(engineer, ['ssh', ...shared, 'host', 'echo two']),
+      through(engineer, ['ssh', ...shared, 'host', 'sleep 0.2; echo three']),
+    ]);
+    expect([two.stdout, three.stdout]).toEqual(['two\n', 'three\n']);
+    await through(engineer, ['ssh', ...shared, '-O', 'exit', 'host']);
+    expect((await lastSession(engineer)).statements.map(({ text }) => text).sort()).toEqual([
+      'echo one',
+      'echo two',
+      'sleep 0.2; echo three',
+    ]);
   });
 });
 

@@ -22,7 +22,7 @@ export interface Sshd {
 
 const program = '/usr/sbin/sshd';
 
-export async function startSshd(scope: Scope, lines: readonly string[] = []): Promise<Sshd> {
+export async function startSshd(scope: Scope, lines: readonly string[] = [], wanted?: number): Promise<Sshd> {
   if (!existsSync(program)) throw new Error('openssh-server is not installed');
   // Debian's build wants it for its unprivileged half, and only its service makes it.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
@@ -36,7 +36,7 @@ export async function startSshd(scope: Scope, lines: readonly string[] = []): Pr
   const userKeyFile = await key('user_key');
   const authorized = join(directory, 'authorized_keys');
   writeFileSync(authorized, readFileSync(`${userKeyFile}.pub`));
-  const port = await freePort();
+  const port = wanted ?? (await freePort());
   const config = join(directory, 'sshd_config');
   const settings = [
     `ListenAddress 127.0.0.1:${port}`,
@@ -83,7 +83,8 @@ export async function startSshd(scope: Scope, lines: readonly string[] = []): Pr
   };
 }
 
-async function freePort(): Promise<number> {
+/** A port of loopback that nobody has now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;

@@ -1,3 +1,5 @@
+import type { SftpWatch } from './files.js';
+import type { TerminalLines } from './lines.js';
 import type { Use } from './use.js';
 
 /**
@@ -15,6 +17,8 @@ export class Channel {
   kind: 'none' | 'shell' | 'exec' | 'transfer' | 'sftp' | 'forward' | 'agent' = 'none';
   pty: { columns: number; rows: number } | undefined;
   use: Use | undefined;
+  lines: TerminalLines | undefined;
+  files: SftpWatch | undefined;
   /** Environment that the client asked for, by name, where it can change what runs. */
   readonly environment: string[] = [];
   /** The target would not do what it was asked. */
@@ -23,8 +27,9 @@ export class Channel {
   readonly replies: ('target' | Buffer)[] = [];
   /** How many answers the client owes the target. */
   owedToTarget = 0;
-  /** The client takes no larger packet. */
+  /** Neither takes larger packets. */
   clientPacketBytes = 0;
+  targetPacketBytes = 0;
   /** What the client may still be sent. */
   clientWindowBytes = 0;
   /** Bytes of ours that the client counts and the target does not know of. */

@@ -182,6 +182,7 @@ export class ClientSide {
         // What the client gives back of bytes that were ours, the target never had.
         const own = Math.min(channel.injectedBytes, message.bytes);
         channel.injectedBytes -= own;
+        channel.files?.roomAgain();
         if (channel.state === 'refused' || own === message.bytes) return;
         if (own === 0) upstream.pass(payload);
         else upstream.pass(writeMessage({ ...message, bytes: message.bytes - own }));

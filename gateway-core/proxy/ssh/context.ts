@@ -74,7 +74,7 @@ export function decideUse(
     context.durability,
     done,
   );
-  return new Use(context, seq, command);
+  return new Use(context, seq, command, text);
 }
 
 export function isFailure(result: Appended | JournalFailure): result is JournalFailure {

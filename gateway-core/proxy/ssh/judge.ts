@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { commandFacts } from '../../codec/shell/facts.js';
 import type { Decision } from '../../contract/decision.js';
 import { limits } from '../../contract/limits.js';
 import type { DetectMask } from '../../contract/masks.js';
@@ -15,6 +16,8 @@ export interface SshJudge {
     text: string,
     environment: readonly string[],
   ): { readonly command: CommandFacts; readonly transfer: boolean };
+  /** Whether a policy looks at the lines of interactive shells. */
+  judgesLines(): boolean;
   /** Masked, and no longer than what is kept of one text. */
   keptText(text: string): string;
   exactHash(text: string): string;
@@ -34,6 +37,7 @@ export function createSshJudge(input: {
   readonly hashKey: Uint8Array;
   readonly saltKey: Uint8Array;
   readonly session: string;
+  readonly judgesLines: () => boolean;
   readonly now: () => number;
 }): SshJudge {
   const salt = createHmac('sha256', input.saltKey).update(input.session).digest();
@@ -42,10 +46,13 @@ export function createSshJudge(input: {
     rules: input.rules,
     decide: (use) => input.decider().ssh(use, input.now()),
     keptText: (text) => cut(masker.maskText(cut(text)).text),
-    commandOf: (text, environment) => ({
-      command: commandFacts(text, environment),
-      transfer: isTransfer(text),
-    }),
+    commandOf: (text, environment) => {
+      const facts = commandFacts(text);
+      const set = environment.length > 0 && !facts.unknown.includes('environment');
+      const command: CommandFacts = set ? { ...facts, unknown: [...facts.unknown, 'environment'] } : facts;
+      return { command, transfer: isTransfer(text, facts) };
+    },
+    judgesLines: input.judgesLines,
     exactHash: (text) => saltedHash(salt, text),
   };
 }
@@ -54,11 +61,11 @@ function cut(text: string): string {
   return text.length <= limits.keptTextBytesMax ? text : `${text.slice(0, limits.keptTextBytesMax)}…`;
 }
 
-/** Until the parser of commands is here: nothing is known. */
-function commandFacts(_text: string, _environment: readonly string[]): CommandFacts {
-  return { programs: [], paths: [], writes: [], writesUnknown: false, elevated: false, unknown: ['syntax'] };
-}
+const transferPrograms = new Set(['scp', 'rsync', 'git-upload-pack', 'git-receive-pack', 'sftp-server']);
 
-function isTransfer(text: string): boolean {
-  return /^(scp -[^ ]* ?-?[tf]|rsync --server|git-(upload|receive)-pack |\S*sftp-server)/.test(text);
+/** The far side of scp, rsync and git, and nothing else: masks would break what it sends, and it is files. */
+function isTransfer(text: string, { programs, writes, writesUnknown }: CommandFacts): boolean {
+  const [program] = programs;
+  if (program === undefined || programs.length !== 1 || writes.length > 0 || writesUnknown) return false;
+  return transferPrograms.has(program) && !/[;&|<>`$\n]/.test(text);
 }

@@ -1,17 +1,10 @@
 import { stderrType, writeMessage } from '../../codec/ssh/messages.js';
 import type { ContentStream } from '../../contract/recorder.js';
+import type { StreamMasker } from '../../masking/stream-masker.js';
 import type { Channel } from './channel.js';
 import type { SshContext } from './context.js';
 import { sshLimits } from './limits.js';
 import type { Outbox } from './outbox.js';
-
-/** Masks a stream of output without changing its length: what goes out is what came in, in order, some of it later. */
-export interface StreamMasker {
-  push(bytes: Uint8Array): Uint8Array;
-  flush(): Uint8Array;
-  readonly heldBytes: number;
-  readonly masked: number;
-}
 
 interface Held {
   readonly masker: StreamMasker;
@@ -44,12 +37,14 @@ export class Output {
     const { use } = channel;
     use?.down(data.length);
     if (channel.kind !== 'shell' && channel.kind !== 'exec') {
+      channel.files?.fromTarget(data);
       // Files and forwarded streams are counted and hashed where they are watched; masks would break them.
       this.#outbox.push(Buffer.from(payload), false);
+      channel.files?.handedOn();
       return;
     }
     if (this.#newMasker === undefined) {
-      use?.keep(streamOf(channel, way), data, channel.pty !== undefined);
+      this.#keep(channel, way, data);
       this.#outbox.push(Buffer.from(payload), true);
       return;
     }
@@ -79,6 +74,11 @@ export class Output {
     return (held?.stdout?.masker.masked ?? 0) + (held?.stderr?.masker.masked ?? 0);
   }
 
+  #keep(channel: Channel, way: 'stdout' | 'stderr', bytes: Uint8Array): void {
+    channel.use?.keep(streamOf(channel, way), bytes, channel.pty !== undefined);
+    channel.lines?.output(bytes);
+  }
+
   #maskerOf(channel: Channel, way: 'stdout' | 'stderr', make: (terminal: boolean) => StreamMasker): Held {
     let held = this.#held.get(channel);
     if (held === undefined) this.#held.set(channel, (held = {}));
@@ -88,7 +88,7 @@ export class Output {
   #send(channel: Channel, way: 'stdout' | 'stderr', bytes: Uint8Array): void {
     const { clientId: recipient } = channel;
     if (bytes.length === 0 || recipient === undefined) return;
-    channel.use?.keep(streamOf(channel, way), bytes, channel.pty !== undefined);
+    this.#keep(channel, way, bytes);
     // What was held back and what came can be more than one packet together.
     const step = Math.max(1, Math.min(channel.clientPacketBytes, sshLimits.packetBytesMax));
     for (let at = 0; at < bytes.length; at += step) {
@@ -108,6 +108,11 @@ export class Output {
     clearTimeout(held.timer);
     held.timer = undefined;
     if (held.masker.heldBytes === 0) return;
+    // The echo of what somebody types must not wait.
+    if (channel.pty !== undefined && !held.masker.suspects) {
+      this.#send(channel, way, held.masker.flush());
+      return;
+    }
     held.timer = setTimeout(() => {
       this.#context.guarded(() => {
         if (!this.#context.isOver()) this.#send(channel, way, held.masker.flush());

@@ -12,8 +12,10 @@ import { SshFormatError, sshBytes } from '../../codec/ssh/wire.js';
 import type { CommandFacts, SshUse } from '../../contract/ssh.js';
 import { permitOf } from '../../policy/index.js';
 import type { Channel } from './channel.js';
+import { SftpWatch } from './files.js';
 import { judged } from './judged.js';
 import { sshLimits } from './limits.js';
+import { TerminalLines } from './lines.js';
 import type { Parts } from './parts.js';
 import { refuseRequest, refuseUnknown } from './refuse.js';
 
@@ -65,9 +67,11 @@ export class Requests {
   }
 
   /** What a client sends into a channel. */
-  data(channel: Channel, _data: Buffer, payload: Buffer): void {
+  data(channel: Channel, data: Buffer, payload: Buffer): void {
     if (channel.kind === 'none') throw new SshFormatError('data comes before anything runs');
-    this.#parts.upstream.pass(payload);
+    if (channel.files !== undefined) channel.files.fromClient(data);
+    else if (channel.lines !== undefined) channel.lines.input(data);
+    else this.#parts.upstream.pass(payload);
   }
 
   #pass(channel: Channel, message: Request, payload: Buffer): void {
@@ -89,6 +93,7 @@ export class Requests {
     const { columns, rows } = readWindowChange(message.data);
     if (channel.pty !== undefined) {
       channel.pty = bounded(columns, rows);
+      channel.lines?.resize(channel.pty);
       keepSize(channel);
     }
     this.#pass(channel, message, payload);
@@ -122,6 +127,9 @@ export class Requests {
         allowed: (decision, appended, use) => {
           channel.use = use;
           keepSize(channel);
+          if (channel.kind === 'sftp') channel.files = new SftpWatch(this.#parts, channel, this.#hold);
+          else if (channel.pty !== undefined)
+            channel.lines = new TerminalLines(this.#parts, channel, channel.pty, this.#hold);
           for (const variable of this.#identity(channel)) this.#parts.upstream.pass(variable);
           if (message.wantReply) channel.replies.push('target');
           this.#parts.upstream.begin(kept, permitOf(decision), appended);

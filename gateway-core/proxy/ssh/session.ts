@@ -1,6 +1,7 @@
 import { ThroughlineError } from '../../contract/errors.js';
 import type { EndCause } from '../../contract/events.js';
 import { limits } from '../../contract/limits.js';
+import type { StreamMasker } from '../../masking/stream-masker.js';
 import type { Crowd } from '../crowd.js';
 import { type Ending, recordEnd, recordStart, type SessionFacts, watchIdle } from '../session-record.js';
 import { Channels } from './channel.js';
@@ -12,7 +13,7 @@ import { GlobalRequests } from './global-requests.js';
 import type { SshJudge } from './judge.js';
 import { sshLimits } from './limits.js';
 import { Outbox } from './outbox.js';
-import { Output, type StreamMasker } from './output.js';
+import { Output } from './output.js';
 import type { Parts, Upstream } from './parts.js';
 import type { TargetLeg } from './target.js';
 import { endChannel, TargetSide } from './target-side.js';

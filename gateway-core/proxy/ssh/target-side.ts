@@ -91,6 +91,7 @@ export class TargetSide {
     if (!channels.addByTarget(channel, message.sender))
       throw new SshFormatError('a channel’s number is in use already');
     channel.state = 'open';
+    channel.targetPacketBytes = message.packetBytesMax;
     outbox.push(withinBounds(message, payload), false);
   }
 
@@ -176,6 +177,7 @@ export class TargetSide {
     }
     const channel = new Channel('target', message.type);
     channel.kind = 'forward';
+    channel.targetPacketBytes = message.packetBytesMax;
     const kept = withinBounds(message, payload);
     channels.addByTarget(channel, message.sender);
     channel.use = this.#begun(message, () => this.#parts.outbox.push(kept, true));
@@ -231,6 +233,8 @@ function placeText(data: Buffer): string {
 export function endChannel(parts: Parts, channel: Channel, otherwise: 'ok' | 'interrupted'): void {
   const { use, exit } = channel;
   const masked = parts.output.forget(channel);
+  channel.lines?.dispose();
+  channel.files?.end();
   if (use === undefined || use.ended) return;
   use.maskedValues += masked;
   if (channel.kind === 'forward') {

@@ -14,6 +14,8 @@ export interface Outcome {
 export class Use {
   readonly seq: number;
   readonly command: string;
+  /** The exact text: never kept. */
+  readonly text: string;
   readonly #context: SshContext;
   readonly #startedUs: number;
   #bytesUp = 0;
@@ -24,12 +26,13 @@ export class Use {
   #ended = false;
   maskedValues = 0;
 
-  constructor(context: SshContext, seq: number, command: string) {
+  constructor(context: SshContext, seq: number, command: string, text: string) {
     this.#context = context;
     this.#startedUs = context.nowUs();
     this.#keepBytes = context.keepBytesMax;
     this.seq = seq;
     this.command = command;
+    this.text = text;
   }
 
   get ended(): boolean {

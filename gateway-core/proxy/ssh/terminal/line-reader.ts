@@ -69,7 +69,7 @@ export class LineReader {
 
   /** What the person's terminal sent, and is sent on, in the order of `output`. */
   input(bytes: Uint8Array): void {
-    const accepted = acceptsLineAt(bytes);
+    const accepted = endsLineAt(bytes);
     const line = accepted === -1 ? bytes : bytes.subarray(0, accepted - 1);
     if (this.typed.push(line) && this.awaitsKey) {
       this.awaitsKey = false;
@@ -163,6 +163,13 @@ export class LineReader {
     this.start?.marker.dispose();
     this.start = undefined;
   }
+}
+
+/** The same for a line that is sent or given up (C-c). Where C-c does something else, what stands there is not certain. */
+function endsLineAt(bytes: Uint8Array): number {
+  return (
+    bytes.findIndex((byte) => byte === 0x0d || byte === 0x0a || byte === 0x0f || byte === 0x03) + 1 || -1
+  );
 }
 
 /**

@@ -1,0 +1,276 @@
+import { type FileTally, SftpChannel } from '../../codec/sftp/channel.js';
+import type { SftpEvent } from '../../codec/sftp/framer.js';
+import { statusCodes } from '../../codec/sftp/protocol.js';
+import { SftpReplies, type SftpReply } from '../../codec/sftp/replies.js';
+import { type SftpRequest, SftpRequests } from '../../codec/sftp/requests.js';
+import type { FileUse } from '../../codec/sftp/uses.js';
+import { writeInit, writeStatus } from '../../codec/sftp/writers.js';
+import { writeMessage } from '../../codec/ssh/messages.js';
+import type { Appended, Permit } from '../../contract/decision.js';
+import type { FileOperation } from '../../contract/ssh.js';
+import { permitOf } from '../../policy/index.js';
+import type { Channel } from './channel.js';
+import { judged } from './judged.js';
+import { sshLimits } from './limits.js';
+import type { Parts } from './parts.js';
+import type { Use } from './use.js';
+
+/** Looking is judged, and told when it is refused; where it is allowed it changes and reveals no content. */
+const quiet: ReadonlySet<FileOperation> = new Set(['stat', 'read-link']);
+
+/**
+ * One SFTP channel: each request is judged before the target sees it, each file that moves is counted and hashed.
+ * INVARIANT: bytes reach the target in whole requests that were allowed, in order; refused ones are answered here.
+ */
+export class SftpWatch {
+  readonly #parts: Parts;
+  readonly #channel: Channel;
+  readonly #hold: (work: (done: () => void) => void) => void;
+  readonly #state = new SftpChannel();
+  readonly #requests = new SftpRequests();
+  readonly #replies = new SftpReplies();
+  /** What runs: by its request's number until that is answered, then files by their handle. */
+  readonly #asked = new Map<number, Use>();
+  readonly #open = new Map<string, Use>();
+  #events: SftpEvent<SftpRequest>[] = [];
+  #done: (() => void) | undefined;
+  /** Allowed bytes on their way to the target. */
+  #out: Uint8Array[] = [];
+  /** The data of a refused WRITE is dropped. */
+  #dropping = false;
+  #droppedBytes = 0;
+  /** Answers of ours that wait for a place between two of the target's, and for room at the client. */
+  readonly #own: Uint8Array[] = [];
+
+  constructor(parts: Parts, channel: Channel, hold: (work: (done: () => void) => void) => void) {
+    this.#parts = parts;
+    this.#channel = channel;
+    this.#hold = hold;
+  }
+
+  /** A piece of the client's side. `data` is copied. */
+  fromClient(data: Buffer): void {
+    this.#events.push(...this.#requests.push(Buffer.from(data)));
+    if (!this.#waits()) return;
+    this.#hold((done) => {
+      this.#done = done;
+    });
+  }
+
+  /** Works through events; true: one of them is being judged, and `#judgedNow` goes on behind it. */
+  #waits(): boolean {
+    for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
+      if (this.#parts.context.isOver()) return false;
+      if (event.kind === 'malformed') {
+        this.#parts.context.fail('client-protocol', `SFTP: ${event.reason}`);
+        return false;
+      }
+      if (event.kind === 'piece') this.#piece(event.data, event.last);
+      else if (this.#packet(event.packet, event.raw)) return true;
+    }
+    this.#flush();
+    return false;
+  }
+
+  /** Everything of this chunk is through before anything behind it is read. */
+  #judgedNow(): void {
+    if (this.#waits()) return;
+    const done = this.#done;
+    this.#done = undefined;
+    done?.();
+  }
+
+  #piece(data: Uint8Array, last: boolean): void {
+    if (this.#dropping) {
+      this.#droppedBytes += data.length;
+      if (last) this.#dropping = false;
+      return;
+    }
+    this.#state.written(data);
+    this.#out.push(data);
+  }
+
+  /** True: it is being judged, and what follows waits. */
+  #packet(request: SftpRequest, raw: Uint8Array): boolean {
+    const verdict = this.#state.request(request);
+    if (verdict.kind === 'malformed') {
+      this.#parts.context.fail('client-protocol', `SFTP: ${verdict.reason}`);
+      return false;
+    }
+    if (verdict.kind === 'refuse') {
+      this.#refuse(request, raw, verdict.code, verdict.reason);
+      return false;
+    }
+    if (request.kind === 'init') {
+      const init = writeInit();
+      this.#droppedBytes += raw.length - init.length;
+      this.#out.push(init);
+      return false;
+    }
+    if (verdict.uses.length === 0) {
+      this.#out.push(raw);
+      return false;
+    }
+    return this.#judge(request, raw, verdict.uses);
+  }
+
+  #judge(request: SftpRequest, raw: Uint8Array, uses: readonly FileUse[]): boolean {
+    const { context } = this.#parts;
+    const [use, ...others] = uses;
+    if (use === undefined) return false;
+    // What was allowed before it goes first.
+    this.#flush();
+    const ask = (file: FileUse) => context.judge.decide({ action: 'ssh:sftp', file });
+    // Each of them must be allowed: the first that is not speaks for all.
+    const refused = [use, ...others].find((file) => ask(file).kind !== 'allow');
+    if (refused === undefined && uses.every(({ operation }) => quiet.has(operation))) {
+      this.#out.push(raw);
+      return false;
+    }
+    const file = refused ?? use;
+    const operations = uses.map(({ operation }) => operation).join(' ');
+    judged(context, {
+      use: { action: 'ssh:sftp', file },
+      command: `sftp ${operations}`,
+      text: file.to === undefined ? file.path : `${file.path} -> ${file.to}`,
+      allowed: (decision, appended, begun) => {
+        if ('id' in request) this.#asked.set(request.id, begun);
+        this.#begin(raw, permitOf(decision), appended);
+        this.#judgedNow();
+      },
+      denied: (line) => {
+        if ('id' in request) this.#state.refused(request.id);
+        this.#refuse(request, raw, statusCodes.permissionDenied, line);
+        this.#judgedNow();
+      },
+    });
+    return true;
+  }
+
+  #begin(raw: Uint8Array, permit: Permit, appended: Appended): void {
+    for (const message of this.#messages(raw)) this.#parts.upstream.begin(message, permit, appended);
+  }
+
+  #flush(): void {
+    const out = this.#out.length === 1 ? this.#out[0] : Buffer.concat(this.#out);
+    this.#out = [];
+    if (out !== undefined) for (const message of this.#messages(out)) this.#parts.upstream.pass(message);
+    const dropped = this.#droppedBytes;
+    const { clientId } = this.#channel;
+    if (dropped <= 0 || clientId === undefined) return;
+    // The target never sees these bytes, so it will not make room for them again.
+    this.#droppedBytes = 0;
+    this.#parts.outbox.push(
+      writeMessage({ kind: 'window-adjust', recipient: clientId, bytes: dropped }),
+      false,
+    );
+  }
+
+  *#messages(bytes: Uint8Array): Generator<Buffer> {
+    const { targetId: recipient } = this.#channel;
+    if (recipient === undefined) return;
+    const step = Math.min(sshLimits.packetBytesMax, this.#channel.targetPacketBytes);
+    for (let at = 0; at < bytes.length; at += step) {
+      const length = Math.min(step, bytes.length - at);
+      yield writeMessage({
+        kind: 'data',
+        recipient,
+        data: Buffer.from(bytes.buffer, bytes.byteOffset + at, length),
+      });
+    }
+  }
+
+  #refuse(request: SftpRequest, raw: Uint8Array, code: number, reason: string): void {
+    this.#droppedBytes += raw.length;
+    if (request.kind === 'write') this.#dropping = true;
+    if (!('id' in request)) return;
+    this.#own.push(writeStatus(request.id, code, reason));
+    this.#answer();
+  }
+
+  /** The client has room again, or the target stands between two answers. */
+  #answer(): void {
+    const { clientId } = this.#channel;
+    while (this.#replies.heldBytes === 0 && clientId !== undefined) {
+      const [own] = this.#own;
+      if (own === undefined || own.length > this.#channel.clientWindowBytes) return;
+      this.#own.shift();
+      this.#channel.clientWindowBytes -= own.length;
+      this.#channel.injectedBytes += own.length;
+      const data = Buffer.from(own);
+      this.#parts.outbox.push(writeMessage({ kind: 'data', recipient: clientId, data }), true);
+    }
+  }
+
+  /** More room at the client. */
+  roomAgain(): void {
+    this.#answer();
+  }
+
+  /** A piece of the target's side, before it is handed on. */
+  fromTarget(data: Buffer): void {
+    for (const event of this.#replies.push(data)) {
+      if (event.kind === 'malformed') {
+        this.#parts.context.fail('target-protocol', `SFTP: ${event.reason}`);
+        return;
+      }
+      if (event.kind === 'piece') this.#state.received(event.data);
+      else this.#reply(event.packet);
+    }
+  }
+
+  /** To be called once what `fromTarget` saw is handed on. */
+  handedOn(): void {
+    this.#answer();
+  }
+
+  #reply(reply: SftpReply): void {
+    const answered = this.#state.reply(reply);
+    if (answered.kind === 'malformed') {
+      this.#parts.context.fail('target-protocol', `SFTP: ${answered.reason}`);
+      return;
+    }
+    const { request, file } = answered;
+    if (request === undefined || !('id' in request)) return;
+    const use = this.#asked.get(request.id);
+    this.#asked.delete(request.id);
+    if (request.kind === 'close') {
+      this.#closed(request.handle, file);
+      return;
+    }
+    if (use === undefined) return;
+    const failed = reply.kind === 'status' && reply.code !== statusCodes.ok;
+    if (failed) use.end({ state: 'error', code: `sftp-${reply.code}`, message: reply.message });
+    else if (reply.kind === 'handle' && request.kind === 'open') this.#open.set(reply.handle, use);
+    else use.end({ state: 'ok' });
+  }
+
+  #closed(handle: string, file: FileTally | undefined): void {
+    const use = this.#open.get(handle);
+    this.#open.delete(handle);
+    if (use !== undefined && file !== undefined) endFile(use, file, 'ok');
+  }
+
+  /** The channel is over: what was still open was not finished. */
+  end(): void {
+    const byPath = new Map(this.#state.end().map((file) => [file.path, file]));
+    for (const use of this.#open.values()) {
+      const file = byPath.get(use.text);
+      if (file === undefined) use.end({ state: 'interrupted' });
+      else endFile(use, file, 'interrupted');
+    }
+    for (const use of this.#asked.values()) use.end({ state: 'interrupted' });
+    this.#open.clear();
+    this.#asked.clear();
+  }
+}
+
+/** Bytes and hash of what moved stand in the outcome; the content itself is not kept. */
+function endFile(use: Use, { read, written }: FileTally, state: 'ok' | 'interrupted'): void {
+  use.down(read.bytes);
+  use.up(written.bytes);
+  const moved = written.bytes > 0 ? written : read;
+  const way = written.bytes > 0 ? 'written' : 'read';
+  const hash = moved.sha256 === undefined ? '' : `, sha256 ${moved.sha256}${moved.whole ? '' : ' of a part'}`;
+  use.end({ state, tag: `${moved.bytes} bytes ${way}${hash}` });
+}
