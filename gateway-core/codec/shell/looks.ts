@@ -8,7 +8,7 @@ import type {
 } from 'unbash';
 import { argumentOf } from './arguments.js';
 import type { Findings } from './findings.js';
-import type { Scope, Visitor } from './walk.js';
+import type { Scope, Visitor } from './visitor.js';
 
 type Look<Type extends SyntaxNode['type']> = (
   node: Extract<SyntaxNode, { readonly type: Type }>,

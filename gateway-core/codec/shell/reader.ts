@@ -6,7 +6,8 @@ import type { Findings } from './findings.js';
 import { shellLimits } from './limits.js';
 import { programOf } from './programs/table.js';
 import type { Run } from './run.js';
-import { type Scope, walk } from './walk.js';
+import type { Scope } from './visitor.js';
+import { walk } from './walk.js';
 
 /** Reads shell texts, and texts in texts, into findings. One reader for one line. */
 export class ShellReader {

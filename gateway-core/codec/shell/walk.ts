@@ -1,5 +1,4 @@
 import {
-  type Command,
   type Function as FunctionNode,
   forEachChild,
   type ParsedScript,
@@ -9,22 +8,7 @@ import {
 import type { Findings } from './findings.js';
 import { shellLimits } from './limits.js';
 import { look } from './looks.js';
-
-/** Where a part of a line stands. */
-export interface Scope {
-  /** How many texts it is inside of: `sh -c "sh -c x"`. */
-  readonly textDepth: number;
-  /** How many substitutions it is inside of, in its text. */
-  readonly nesting: number;
-  /** Functions that are defined for certain where it runs. */
-  readonly functions: ReadonlySet<string>;
-}
-
-export interface Visitor {
-  readonly findings: Findings;
-  command(node: Command, scope: Scope): void;
-  variable(name: string, exported: boolean): void;
-}
+import type { Scope, Visitor } from './visitor.js';
 
 /**
  * Visits every node of a script that may run something. A loop, not a recursion: trees of sums are as deep as they are
