@@ -6,12 +6,14 @@ export const shellLimits = {
   textDepthMax: 8,
   /** Scripts inside scripts: `$(echo $(echo $(...)))`. Each is read again inside of the one around it. */
   nestingMax: 32,
+  /** Here-documents of one text, and other things that are written `<<`: the parser's time grows with their square. */
+  hereDocumentsMax: 256,
   /** Programs before programs: `nohup nice env ls`. */
   launchersMax: 16,
   /** Nodes of all parse trees of one line. */
-  nodesMax: 50_000,
+  nodesMax: 20_000,
   /** Characters of all texts and nested scripts of one line, each as often as it is read. */
-  charactersMax: 512 * 1024,
+  charactersMax: 256 * 1024,
   /** Names, paths and files that are given out, each list by itself. */
   namesMax: 256,
   /** One of them, in characters: the kernel's PATH_MAX. */

@@ -35,6 +35,9 @@ export class ShellReader {
   #text(source: string, scope: Scope): void {
     if (scope.textDepth > shellLimits.textDepthMax) return this.#findings.unknown('too-long');
     if (!this.#findings.text(source.length)) return;
+    if (source.split('<<', shellLimits.hereDocumentsMax + 2).length > shellLimits.hereDocumentsMax + 1) {
+      return this.#findings.unknown('too-long');
+    }
     try {
       const script: ParsedScript = parse(source);
       walk(script, scope, {

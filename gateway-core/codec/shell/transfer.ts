@@ -53,7 +53,7 @@ export function isTransfer(line: string): Transfer | undefined {
 /** The words of a line that is one simple command; undefined: it is more, or less plain. */
 function simpleCommand(line: string): readonly Argument[] | undefined {
   // A newline, a carriage return or a NUL is no part of what these clients send; neither is a shell's own language of quotes.
-  if (line.length > shellLimits.lineBytesMax || /[\0-\x1f\x7f]|\$|`/.test(line) || !line.isWellFormed())
+  if (line.length > shellLimits.lineBytesMax || /\p{Cc}|[$`]/u.test(line) || !line.isWellFormed())
     return undefined;
   try {
     const script = parse(line);

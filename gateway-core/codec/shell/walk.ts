@@ -26,6 +26,7 @@ export function walk(script: ParsedScript, scope: Scope, visitor: Visitor): void
       for (const each of statements) stack.push(each);
       continue;
     }
+    if (rereads.has(node.type) && !visitor.findings.text(node.end - node.pos)) return;
     look(node, visitor, next.scope);
     const inner = node.type === 'Function' ? ownBody(node, next.scope) : next.scope;
     const children: SyntaxNode[] = [];
@@ -34,6 +35,20 @@ export function walk(script: ParsedScript, scope: Scope, visitor: Visitor): void
     for (const child of children.reverse()) stack.push({ node: child, scope: inner });
   }
 }
+
+/** Nodes whose inside is read when it is asked for, each level of them anew. */
+const rereads: ReadonlySet<SyntaxNode['type']> = new Set([
+  'ArithmeticExpansion',
+  'ArithmeticCommand',
+  'ArithmeticFor',
+  'ArithmeticWord',
+  'ParameterExpansion',
+  'CommandExpansion',
+  'ProcessSubstitution',
+  'ArithmeticCommandExpansion',
+  'DoubleQuoted',
+  'HereDocBody',
+]);
 
 function enter(script: ParsedScript, scope: Scope, findings: Findings): Scope | undefined {
   if ((script.errors?.length ?? 0) > 0) findings.unknown('syntax');

@@ -275,27 +275,6 @@ export const launchers: readonly (readonly [names: string, Program])[] = [
     }),
   ],
   [
-    'runuser',
-    launcher({
-      flags: 'lmpPh',
-      valued: 'cguGsw',
-      texts: ['c', 'command', 'session-command'],
-      longFlags: ['login', 'preserve-environment', 'pty'],
-      longValued: [
-        'command',
-        'group',
-        'supp-group',
-        'session-command',
-        'shell',
-        'user',
-        'whitelist-environment',
-      ],
-      elevated: true,
-      alone: 'dynamic-script',
-      always: 'remote',
-    }),
-  ],
-  [
     'strace ltrace',
     launcher({
       flags: 'cCdDfFhikmnqrtTvVwxyzZ',

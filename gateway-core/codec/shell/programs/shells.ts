@@ -117,6 +117,31 @@ export const su: Program = (words, run) => {
   if (!hasText || operands > 1) run.unknown('dynamic-script');
 };
 
+/** util-linux: `runuser -u USER program...` runs it as it is; in every other way it is su. */
+export const runuser: Program = (words, run) => {
+  const options = readOptions(words, {
+    flags: 'lmpPfhV',
+    valued: 'ucgGsw',
+    longFlags: ['login', 'preserve-environment', 'pty', 'fast', 'help', 'version'],
+    longValued: [
+      'user',
+      'command',
+      'session-command',
+      'group',
+      'supp-group',
+      'shell',
+      'whitelist-environment',
+    ],
+  });
+  const named = options.given.some(({ name }) => name === 'u' || name === 'user');
+  if (!named) return su(words, run, 'su');
+  run.elevated();
+  if (!options.sure) run.unknown('dynamic-program');
+  const rest = words.slice(options.operandsAt);
+  if (rest.length === 0) run.unknown('dynamic-script');
+  else run.program(rest);
+};
+
 /** `script [-c TEXT] [FILE]`: a shell, and all of its terminal in a file. */
 export const script: Program = (words, run) => {
   const options = readOptions(words, {

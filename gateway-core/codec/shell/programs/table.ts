@@ -3,7 +3,7 @@ import type { Program } from '../run.js';
 import { builtins } from './builtins.js';
 import { awk, git, type RiskTable, risky, sed } from './languages.js';
 import { launchers } from './launchers.js';
-import { alias, evaluate, flock, script, shell, su, trap } from './shells.js';
+import { alias, evaluate, flock, runuser, script, shell, su, trap } from './shells.js';
 import { elsewhere, env, find, loader, multiplexer, parallel, ssh, xargs } from './spread.js';
 
 /** Programs that are languages, editors, pagers or consoles: what they run stands in their own words. */
@@ -85,6 +85,7 @@ put('eval', evaluate);
 put('trap', trap);
 put('alias', alias);
 put('su', su);
+put('runuser', runuser);
 put('script', script);
 put('flock', flock);
 put('env', env);
