@@ -105,7 +105,7 @@ module.exports = {
       from: { path: room('cli'), pathNot: '^gateway-core/cli/gateway-server\\.ts$' },
       to: {
         path: not('cli', 'contract', 'agent'),
-        pathNot: '^gateway-core/(evidence/(verify|zip|replay)|codec/postgres/content)',
+        pathNot: '^gateway-core/(evidence/(verify|zip|replay)|codec/(content|terminal/))',
       },
     },
     {

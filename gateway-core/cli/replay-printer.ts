@@ -1,3 +1,4 @@
+import { TextLines } from '../codec/terminal/lines.js';
 import type { ReplayItem } from '../contract/api.js';
 import {
   bold,
@@ -29,6 +30,7 @@ type Of<K extends ReplayItem['kind']> = Extract<ReplayItem, { kind: K }>;
 
 export function createReplayPrinter(output: Output): ReplayPrinter {
   let table: ResultTable | undefined;
+  const terminals = new Map<number, TextLines>();
   const flush = (): void => table?.flush();
   return {
     flush,
@@ -40,16 +42,34 @@ export function createReplayPrinter(output: Output): ReplayPrinter {
         // Rows without columns cannot be: a recording that has them is shown all the same.
         table ??= createResultTable(output, []);
         table.row(item.values);
+      } else if (item.kind === 'terminal' || item.kind === 'output') {
+        const lines = terminals.get(item.seq) ?? new TextLines();
+        terminals.set(item.seq, lines);
+        printRunning(output, item, lines);
       } else {
         flush();
         table = undefined;
+        if (item.kind === 'outcome') {
+          for (const line of terminals.get(item.seq)?.end() ?? []) printBlock(output, line, '  ');
+          terminals.delete(item.seq);
+        }
         printItem(output, item);
       }
     },
   };
 }
 
-function printItem(output: Output, item: Exclude<ReplayItem, Of<'columns'> | Of<'row'>>): void {
+/** Lines of a terminal without their escape sequences, and of a program. */
+function printRunning(output: Output, item: Of<'terminal'> | Of<'output'>, lines: TextLines): void {
+  const isTerminal = item.kind === 'terminal';
+  const ended = isTerminal ? lines.push('terminal', item.data) : lines.push(item.stream, item.text);
+  const indent = !isTerminal && item.stream === 'stderr' ? '  ! ' : '  ';
+  for (const line of ended) printBlock(output, line, indent);
+}
+
+type Printed = Exclude<ReplayItem, Of<'columns'> | Of<'row'> | Of<'terminal'> | Of<'output'>>;
+
+function printItem(output: Output, item: Printed): void {
   switch (item.kind) {
     case 'session':
       return printSession(output, item);
@@ -59,6 +79,8 @@ function printItem(output: Output, item: Exclude<ReplayItem, Of<'columns'> | Of<
       return printBlock(output, item.text, item.stream === 'copy-out' ? '  < ' : '  > ');
     case 'message':
       return print(output, yellow(`  ${item.severity}: `), oneLine(item.text));
+    case 'size':
+      return;
     case 'outcome':
       return printOutcome(output, item);
     case 'end':

@@ -293,13 +293,23 @@ export const specs: readonly CommandSpec[] = [
       { name: '[SESSION]', summary: 'a session of the bundle (default: all of them)' },
     ],
     options: [
-      { flags: '--speed N', summary: 'in time: 1 as it was, 10 ten times faster (default: at once)' },
+      {
+        flags: '--speed N',
+        summary: 'in time: 1 as it was, 10 ten times faster; terminals are played (default: at once)',
+      },
+      {
+        flags: '--asciicast',
+        summary: 'write a terminal as an asciicast (version 3) in place of showing it',
+      },
+      { flags: '-o, --output FILE', summary: 'where to, with --asciicast', completes: 'files' },
+      { flags: '--statement N', summary: 'whose terminal, with --asciicast (default: the first)' },
       identity,
       ...client,
     ],
     examples: [
       'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X',
       'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X --speed 4',
+      'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X --asciicast -o session.cast',
       'throughline replay evidence.zip',
     ],
   },

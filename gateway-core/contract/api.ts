@@ -351,6 +351,22 @@ export const ReplayItem = z.discriminatedUnion('kind', [
     severity: z.string(),
     text: z.string(),
   }),
+  /** What a terminal was sent: text with escape sequences. Show it to an emulator only. */
+  z.object({ kind: z.literal('terminal'), atMs: z.number(), seq: z.number(), data: z.string() }),
+  z.object({
+    kind: z.literal('size'),
+    atMs: z.number(),
+    seq: z.number(),
+    columns: z.number().int(),
+    rows: z.number().int(),
+  }),
+  z.object({
+    kind: z.literal('output'),
+    atMs: z.number(),
+    seq: z.number(),
+    stream: z.enum(['stdout', 'stderr']),
+    text: z.string(),
+  }),
   z.object({
     kind: z.literal('outcome'),
     atMs: z.number(),

@@ -12,6 +12,7 @@ import { SessionId, Timestamp } from './ids.js';
  *     sessions/ID/content.bin     what came back, masked: frames of u32 length and content records (recording room)
  *     sessions/ID/desktop.ndjson  DesktopLine: the other side's own records, where there are any
  *     sessions/ID/results/...     result sets as NDJSON, CSV or Parquet, projected from content.bin
+ *     casts/ID-SEQ.cast           each terminal as an asciicast (version 3), projected from content.bin
  *     context.ndjson              EventLine: events outside of sessions that these rest on (sign-ins, delegations,
  *                                 policies, connections)
  *     policies/VERSION.cedar      the text of each policy version that decided
@@ -45,6 +46,7 @@ export const bundlePaths = {
   desktop: (session: string) => `sessions/${session}/desktop.ndjson`,
   result: (session: string, seq: number, part: number, format: string) =>
     `sessions/${session}/results/${String(seq).padStart(4, '0')}-${part}.${format}`,
+  cast: (session: string, seq: number) => `casts/${session}-${String(seq).padStart(4, '0')}.cast`,
   policy: (version: string) => `policies/${version}.cedar`,
 } as const;
 

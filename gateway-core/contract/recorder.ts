@@ -37,6 +37,10 @@ export type ProjectedItem =
   | { readonly kind: 'row'; readonly values: (string | null)[] }
   | { readonly kind: 'data'; readonly stream: 'copy-out' | 'copy-in'; readonly text: string }
   | { readonly kind: 'message'; readonly severity: string; readonly text: string }
+  /** What a terminal was sent: text with escape sequences, as hostile as any. */
+  | { readonly kind: 'terminal'; readonly data: string }
+  | { readonly kind: 'size'; readonly columns: number; readonly rows: number }
+  | { readonly kind: 'output'; readonly stream: 'stdout' | 'stderr'; readonly text: string }
   | { readonly kind: 'problem'; readonly code: string; readonly text: string };
 
 export interface ContentProjection {

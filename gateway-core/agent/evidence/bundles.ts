@@ -1,6 +1,6 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PostgresContent } from '../../codec/postgres/content.js';
+import { statementContent } from '../../codec/content.js';
 import type { ReplayItem } from '../../contract/api.js';
 import { type BundleCheck, type BundleList, BundleName } from '../../contract/bridge/evidence.js';
 import { ThroughlineError } from '../../contract/errors.js';
@@ -86,7 +86,7 @@ export async function withBundleReplay<T>(
   return withBundle(directory, name, async (source) => {
     try {
       const zip = await ZipReader.open(source, inflate);
-      return await act(replayBundle(zip, session, () => new PostgresContent()));
+      return await act(replayBundle(zip, session, statementContent));
     } catch (error) {
       if (!(error instanceof ZipError)) throw error;
       throw new ThroughlineError('verification-failed', `the bundle cannot be read: ${error.message}`, {

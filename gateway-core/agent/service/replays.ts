@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { ReadableText } from '../../codec/terminal/readable.js';
 import type { ReplayItem } from '../../contract/api.js';
 import type { ReplayHead } from '../../contract/bridge/work.js';
 import { ThroughlineError } from '../../contract/errors.js';
@@ -68,10 +69,17 @@ export class Replays {
     // As it stands between the quotes of a JSON text.
     const wanted = JSON.stringify(text).slice(1, -1).toLowerCase();
     const items: number[] = [];
+    const terminals = new Map<string, TerminalFind>();
     for (const [index, line] of lines.entries()) {
       // Tunnels live in this process: nobody looks through hundreds of megabytes in one go.
       if (index % 5000 === 4999) await new Promise((resolve) => setImmediate(resolve));
       const read = line.toString('utf8');
+      if (runs.test(read)) {
+        if (!foundInRun(JSON.parse(read) as ReplayItem, text.toLowerCase(), terminals)) continue;
+        if (items.length >= serviceLimits.replayHitsMax) return { items, cut: true };
+        items.push(index);
+        continue;
+      }
       if (!read.toLowerCase().includes(wanted)) continue;
       if (
         !valuesOf(JSON.parse(read) as ReplayItem)
@@ -105,6 +113,26 @@ function closed(): ThroughlineError {
   return new ThroughlineError('not-found', 'this replay is closed', { action: 'open it again' });
 }
 
+/** Items whose text goes on in the next one: a terminal writes a word in as many as it has letters. */
+const runs = /^\{"kind":"(?:terminal|output)"/;
+
+interface TerminalFind {
+  readonly text: ReadableText;
+  /** The end of what was read, lower case: as much as a hit may have of it. */
+  tail: string;
+}
+
+/** Whether the item holds the end of a place where `wanted` stands. */
+function foundInRun(item: ReplayItem, wanted: string, terminals: Map<string, TerminalFind>): boolean {
+  if (item.kind !== 'terminal' && item.kind !== 'output') return false;
+  const key = item.kind === 'terminal' ? `${item.seq}` : `${item.seq} ${item.stream}`;
+  const one = terminals.get(key) ?? { text: new ReadableText(), tail: '' };
+  terminals.set(key, one);
+  const all = one.tail + one.text.push(item.kind === 'terminal' ? item.data : item.text).toLowerCase();
+  one.tail = all.slice(Math.max(0, all.length - wanted.length + 1));
+  return all.includes(wanted);
+}
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** What a person sees of an item: the names of its fields are not what anybody searches for. */
@@ -113,6 +141,7 @@ function valuesOf(item: ReplayItem): string {
     case 'statement':
     case 'data':
     case 'message':
+    case 'output':
     case 'problem':
       return item.text;
     case 'columns':
@@ -123,6 +152,9 @@ function valuesOf(item: ReplayItem): string {
       return `${item.tag ?? ''}\n${item.error ?? ''}`;
     case 'session':
       return `${item.connection}\n${item.principal}`;
+    case 'terminal':
+    case 'size':
+      return '';
     case 'end':
       return item.endCause ?? '';
   }

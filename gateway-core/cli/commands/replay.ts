@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { api } from '../../agent/client/api.js';
-import { PostgresContent } from '../../codec/postgres/content.js';
+import { statementContent } from '../../codec/content.js';
 import type { ReplayItem } from '../../contract/api.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { bundlePaths } from '../../contract/evidence.js';
@@ -10,9 +10,11 @@ import { verifyBundle } from '../../evidence/verify/index.js';
 import { inflate } from '../../evidence/zip/node.js';
 import { ZipError, ZipReader } from '../../evidence/zip/read.js';
 import { withBundleFile } from '../bundle-file.js';
+import { writeCast } from '../cast-file.js';
 import { type Context, type Input, type Run, withGateway } from '../context.js';
 import { print, printJson } from '../output.js';
 import { createReplayPrinter } from '../replay-printer.js';
+import { createTerminalPlayer } from '../terminal-player.js';
 
 /** A pause in the session is not sat out in full: the printer says how long it was. */
 const pauseMsMax = 10_000;
@@ -27,7 +29,9 @@ export const run: Run = async (context, input) => {
       'usage',
       'a session of a file comes after the file: throughline replay FILE SESSION',
     );
+  const cast = castOf(input);
   return withGateway(context, input, async (gateway) => {
+    if (cast !== undefined) return saveCast(context, api.recording(gateway, subject), cast);
     const shown = await show(context, api.recording(gateway, subject), speed);
     if (shown.problems === 0 && shown.deleted !== undefined && shown.others === 0) {
       throw new ThroughlineError('not-found', shown.deleted, {
@@ -54,27 +58,62 @@ async function show(
   speed: number | undefined,
 ): Promise<Shown> {
   const printer = createReplayPrinter(context.stdout);
+  const plays = speed !== undefined && context.stdout.isTTY === true && !context.json;
+  const player = plays ? createTerminalPlayer(context.stdout) : undefined;
   let lastMs = 0;
   let problems = 0;
   let others = 0;
   let deleted: string | undefined;
-  for await (const item of items) {
-    // Another session of a file begins at its own zero.
-    if (item.kind === 'session') lastMs = 0;
-    if (speed !== undefined && 'atMs' in item) {
-      printer.flush();
-      await sleep(Math.min(Math.max(0, item.atMs - lastMs) / speed, pauseMsMax));
-      lastMs = item.atMs;
+  try {
+    for await (const item of items) {
+      // Another session of a file begins at its own zero.
+      if (item.kind === 'session') lastMs = 0;
+      if (speed !== undefined && 'atMs' in item) {
+        printer.flush();
+        await sleep(Math.min(Math.max(0, item.atMs - lastMs) / speed, pauseMsMax));
+        lastMs = item.atMs;
+      }
+      if (item.kind === 'problem') {
+        if (item.code === 'deleted-by-retention') deleted = item.text;
+        else problems += 1;
+      } else others += 1;
+      if (context.json) printJson(context.stdout, item);
+      else if (player?.add(item) !== true) printer.add(item);
     }
-    if (item.kind === 'problem') {
-      if (item.code === 'deleted-by-retention') deleted = item.text;
-      else problems += 1;
-    } else others += 1;
-    if (context.json) printJson(context.stdout, item);
-    else printer.add(item);
+  } finally {
+    player?.stop();
   }
   printer.flush();
   return { problems, others, deleted };
+}
+
+interface Cast {
+  readonly path: string;
+  readonly seq: number | undefined;
+}
+
+function castOf(input: Input): Cast | undefined {
+  const path = input.text('output');
+  if (!input.flag('asciicast')) {
+    if (path === undefined) return undefined;
+    throw new ThroughlineError('usage', '-o is where to write with --asciicast');
+  }
+  if (path === undefined || path === '')
+    throw new ThroughlineError('usage', 'say where to: -o FILE', { action: 'for example -o session.cast' });
+  const statement = input.text('statement');
+  if (statement !== undefined && !/^\d{1,9}$/.test(statement))
+    throw new ThroughlineError('usage', '--statement takes the number of a statement');
+  return { path, seq: statement === undefined ? undefined : Number(statement) };
+}
+
+async function saveCast(context: Context, items: AsyncIterable<ReplayItem>, cast: Cast): Promise<number> {
+  const { seq, others, problems } = await writeCast(items, cast.path, cast.seq);
+  if (context.json) printJson(context.stdout, { file: cast.path, statement: seq, others, problems });
+  else print(context.stdout, `${cast.path}: the terminal of statement ${seq}`);
+  if (others.length > 0)
+    print(context.stderr, `this session has more terminals: --statement ${others.slice(0, 20).join(', ')}`);
+  if (problems === 0) return 0;
+  throw new ThroughlineError('verification-failed', 'the recording has a hole or does not fit its seal');
 }
 
 interface FileReplay {
@@ -90,15 +129,18 @@ function replayFile(context: Context, input: Input, { path, session, speed }: Fi
     const [first] = problems;
     if (first !== undefined && !context.json)
       print(context.stderr, `this bundle does not hold: ${first.code} at ${first.where}: ${first.message}`);
+    const cast = castOf(input);
     const replayed = await readable(path, async () => {
       const zip = await ZipReader.open(source, inflate);
+      if (cast !== undefined) {
+        const [id] = chosenSessions(zip, session);
+        if (id === undefined) return 0;
+        await saveCast(context, replayBundle(zip, id, statementContent), cast);
+        return 1;
+      }
       let others = 0;
       for (const id of chosenSessions(zip, session)) {
-        const shown = await show(
-          context,
-          replayBundle(zip, id, () => new PostgresContent()),
-          speed,
-        );
+        const shown = await show(context, replayBundle(zip, id, statementContent), speed);
         others += shown.others;
       }
       return others;

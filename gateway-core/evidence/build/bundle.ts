@@ -3,6 +3,7 @@ import { canonicalJson } from '../../audit/canonical.js';
 import { tileHashReader } from '../../audit/reader.js';
 import { type BundleManifest, bundleFormat, bundlePaths, type EntryLine } from '../../contract/evidence.js';
 import type { RecordingProblem } from '../../recording/reader.js';
+import { castFile } from './casts.js';
 import {
   type AddedFile,
   type BundleInput,
@@ -29,6 +30,8 @@ export const buildLimits = {
   /** Result sets that get files of their own; those behind stand in content.bin alone, and README.txt says so. */
   resultsMax: 5000,
   resultsPerStatementMax: 100,
+  /** Terminals that get a cast of their own. */
+  castsMax: 1000,
   /** What viewer.html carries along, before compression: the smallest files first. */
   viewerBytesMax: 24 * 1024 * 1024,
   viewerFileBytesMax: 12 * 1024 * 1024,
@@ -86,6 +89,7 @@ export async function buildBundle(input: BundleInput, ask: BundleQuestions, sink
   const versions = new Set<string>();
   let results = 0;
   let left = 0;
+  let casts = 0;
   const deleted: BundleManifest['deleted'] = [];
   const unread: RecordingProblem[] = [];
   for (const session of sessions) {
@@ -112,6 +116,15 @@ export async function buildBundle(input: BundleInput, ask: BundleQuestions, sink
           await files.list(path, chunked(resultFile(input, content, part, format)), false);
         }
       }
+    }
+    for (const place of places.values()) {
+      if (!place.terminal || casts >= buildLimits.castsMax) continue;
+      casts += 1;
+      await files.list(
+        bundlePaths.cast(id, place.seq),
+        chunked(castFile(input, session, place, facts)),
+        false,
+      );
     }
     for (const key of facts.rests) rests.add(key);
     for (const version of facts.policyVersions) versions.add(version);

@@ -40,6 +40,7 @@ What is in it
   sessions/ID/events.ndjson    what was asked, decided and done, with policy and time
   sessions/ID/content.bin      what came back, masked, as it was recorded
   sessions/ID/results/         result sets; values are text as recorded, with their masks
+  casts/ID-SEQ.cast            terminals as asciicasts, for any player of these; only what paints is in them
   sessions/ID/desktop.ndjson   what the person's own machine recorded of the same session
   ${bundlePaths.context}               sign-ins, delegations, policies and connections that it rests on
   policies/                    the policies that decided

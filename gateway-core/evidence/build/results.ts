@@ -42,7 +42,7 @@ export function* statementContents(
     to: last,
   })) {
     const place = places.get(seq);
-    if (place === undefined || stream === 'wire') continue;
+    if (place === undefined || place.terminal || stream === 'wire') continue;
     const one = open.get(seq) ?? { pieces: [], bytes: 0 };
     open.set(seq, one);
     const fits = one.bytes + bytes.length <= heldOfOneBytesMax && held + bytes.length <= heldBytesMax;

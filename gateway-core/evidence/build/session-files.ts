@@ -15,6 +15,8 @@ export interface ResultPlace {
   /** Journal positions of the statement's first and last piece of content. */
   readonly from: number;
   readonly to: number;
+  /** It is a terminal's output. */
+  readonly terminal: boolean;
 }
 
 /** What the events of a session said, for the files that come after them. */
@@ -24,12 +26,23 @@ export interface SessionFacts {
   readonly policyVersions: Set<string>;
   /** Journal position of the last event that is in the bundle; -1: none. */
   lastPosition: number;
+  /** Statements as marks of a terminal's recording: milliseconds since 1970, and the beginning of the text. */
+  readonly commands: { readonly atMs: number; readonly seq: number; readonly text: string }[];
+  /** How statements said that they ended. */
+  readonly tags: Map<number, { readonly atMs: number; readonly text: string }>;
   /** What of the recording could not be read. */
   problems: readonly RecordingProblem[];
 }
 
 export function emptyFacts(): SessionFacts {
-  return { rests: new Set(), policyVersions: new Set(), lastPosition: -1, problems: [] };
+  return {
+    rests: new Set(),
+    policyVersions: new Set(),
+    lastPosition: -1,
+    commands: [],
+    tags: new Map(),
+    problems: [],
+  };
 }
 
 function note(facts: SessionFacts, event: AuditEvent): void {
@@ -37,11 +50,26 @@ function note(facts: SessionFacts, event: AuditEvent): void {
     facts.policyVersions.add(event.policyVersion);
     facts.rests.add(refKeys.policy(event.policyVersion));
   }
+  noteCommand(facts, event);
   if (event.kind !== 'session.started') return;
   facts.rests.add(refKeys.signIn(event.signIn));
   facts.rests.add(refKeys.connection(event.connection));
   const delegations = new Set([...(event.delegations ?? []), ...event.chain.map((hop) => hop.id)]);
   for (const id of delegations) facts.rests.add(refKeys.delegation(id));
+}
+
+/** Marks that a cast has room for, and how long each is. */
+const commandsMax = 20_000;
+const commandCharactersMax = 500;
+
+function noteCommand(facts: SessionFacts, event: AuditEvent): void {
+  if (event.kind === 'statement.decided' && facts.commands.length < commandsMax) {
+    const text = event.payload.text.slice(0, commandCharactersMax);
+    facts.commands.push({ atMs: Date.parse(event.at), seq: event.seq, text });
+  }
+  if (event.kind !== 'statement.ended' || event.payload?.tag === undefined) return;
+  if (facts.tags.size < commandsMax)
+    facts.tags.set(event.seq, { atMs: Date.parse(event.at), text: event.payload.tag });
 }
 
 /**
@@ -107,7 +135,8 @@ export function* contentFrames(
   for (const { position, atMs, seq, stream, bytes } of reader.content({ to })) {
     if (stream !== 'wire') {
       const place = places.get(seq);
-      places.set(seq, { seq, from: place?.from ?? position, to: position });
+      const terminal = place?.terminal === true || stream === 'terminal';
+      places.set(seq, { seq, from: place?.from ?? position, to: position, terminal });
     }
     frame.add(position, atMs, seq, stream, bytes);
     if (frame.length >= contentFrameBytes) yield framed(frame);

@@ -1,5 +1,5 @@
 import './shims/zod.js';
-import { PostgresContent } from '../../codec/postgres/content.js';
+import { statementContent } from '../../codec/content.js';
 import type { SessionView } from '../../contract/api.js';
 import type { Project } from '../../contract/recorder.js';
 import { Bundle, NotABundle } from './data/bundle.js';
@@ -16,7 +16,10 @@ import type { Opened } from './ui/opened.js';
 import { openAnotherLabel, Shell } from './ui/shell.js';
 
 /** How each protocol's recorded bytes are read. */
-const projects: Readonly<Record<string, Project>> = { postgres: () => new PostgresContent() };
+const projects: Readonly<Record<string, Project>> = {
+  postgres: statementContent,
+  ssh: statementContent,
+};
 
 const app = document.getElementById('app') ?? document.body;
 let shell: Shell | undefined;

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import type { MessagePort } from 'node:worker_threads';
 import { nodeDisk } from '../../audit/disk.js';
-import { PostgresContent } from '../../codec/postgres/content.js';
+import { statementContent } from '../../codec/content.js';
 import { fromProblem, ThroughlineError, toProblem } from '../../contract/errors.js';
 import type { SessionId } from '../../contract/ids.js';
 import type { DesktopLine } from '../../contract/local-record.js';
@@ -23,7 +23,7 @@ export async function main(port: MessagePort, data: unknown): Promise<void> {
       {
         ...input,
         place: { files: systemFiles, directory: recordingsDirectory, masterKey: Buffer.from(recordingKey) },
-        project: () => new PostgresContent(),
+        project: statementContent,
         disk: nodeDisk(logDirectory, 'read'),
         deletedOf: (session, problems) => deletedOf(session, problems, keptSinceMs),
       },

@@ -79,7 +79,7 @@ function* chunksOf(
     } else {
       const bytesLeft = left.get(item.seq) ?? sealerLimits.searchContentBytesMax;
       left.set(item.seq, Math.max(0, bytesLeft - item.bytes.length));
-      chunk.content(item.position, item.stream, item.bytes.subarray(0, bytesLeft));
+      chunk.content(item.position, item.seq, item.stream, item.bytes.subarray(0, bytesLeft));
     }
     if (chunk.isDue(0)) {
       yield toChange(session, chunk);

@@ -1,5 +1,5 @@
 import type { Log } from '../../audit/log.js';
-import { PostgresContent } from '../../codec/postgres/content.js';
+import { statementContent } from '../../codec/content.js';
 import type { ReplayItem, SearchHit, SessionDetail, SessionView, StatementView } from '../../contract/api.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import type { SessionBehind } from '../../contract/events.js';
@@ -267,7 +267,7 @@ export class SealerCore {
 
   /** Pull it in slices: nothing is read ahead. */
   replay(id: SessionId): Generator<ReplayItem> {
-    return replay(new RecordingReader(this.#options.place, id), () => new PostgresContent());
+    return replay(new RecordingReader(this.#options.place, id), statementContent);
   }
 
   async search(query: string, limit: number): Promise<SearchHit[]> {

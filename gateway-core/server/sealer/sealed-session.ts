@@ -144,7 +144,7 @@ export class SealedSession {
     const digest = this.#open.get(seq);
     const left = digest?.searchBytesLeft ?? sealerLimits.searchContentBytesMax;
     if (digest !== undefined) digest.searchBytesLeft = Math.max(0, left - bytes.length);
-    this.#chunk.content(position, stream, bytes.subarray(0, left));
+    this.#chunk.content(position, seq, stream, bytes.subarray(0, left));
   }
 
   get pendingChunk(): SearchChunk | undefined {

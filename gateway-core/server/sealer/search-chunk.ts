@@ -1,4 +1,4 @@
-import { searchableText } from '../../codec/postgres/content.js';
+import { SearchableContent } from '../../codec/content.js';
 import type { AuditEvent } from '../../contract/events.js';
 import type { ContentStream } from '../../contract/recorder.js';
 import { sealerLimits } from './limits.js';
@@ -25,6 +25,9 @@ export class SearchChunk {
   #statements = 0;
   #length = 0;
   readonly #seen = new Set<string>();
+  readonly #content = new SearchableContent();
+  /** Text of terminals, by statement: it comes letter by letter, from several at once. */
+  readonly #running = new Map<number, string>();
 
   constructor(openedAtMs: number, openedAtLogIndex: number) {
     this.openedAtMs = openedAtMs;
@@ -33,6 +36,7 @@ export class SearchChunk {
 
   event(position: number, event: AuditEvent): void {
     this.#reach(position);
+    if (event.kind === 'statement.ended') this.#endRunning(event.seq);
     if (event.kind !== 'statement.decided') return;
     this.#statements += 1;
     const text = statementSearchText(event);
@@ -42,9 +46,19 @@ export class SearchChunk {
     this.#add(text);
   }
 
-  content(position: number, stream: ContentStream, bytes: Buffer): void {
+  content(position: number, seq: number, stream: ContentStream, bytes: Buffer): void {
     this.#reach(position);
-    this.#add(searchableText(stream, bytes));
+    const { text, joined } = this.#content.text(seq, stream, bytes);
+    if (!joined) return this.#add(text);
+    this.#length += text.length;
+    this.#running.set(seq, (this.#running.get(seq) ?? '') + text);
+  }
+
+  #endRunning(seq: number): void {
+    const text = this.#running.get(seq);
+    this.#running.delete(seq);
+    this.#content.end(seq);
+    if (text !== undefined) this.#parts.push(foldText(text));
   }
 
   /** A record without words still belongs to the range. After a crash content may come behind later events. */
@@ -67,6 +81,6 @@ export class SearchChunk {
   }
 
   get text(): string {
-    return this.#parts.join('\n');
+    return [...this.#parts, ...[...this.#running.values()].map(foldText)].join('\n');
   }
 }

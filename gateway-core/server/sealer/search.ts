@@ -1,4 +1,5 @@
-import { PostgresContent } from '../../codec/postgres/content.js';
+import { statementContent } from '../../codec/content.js';
+import { TextLines } from '../../codec/terminal/lines.js';
 import type { SearchHit, SessionView } from '../../contract/api.js';
 import type { ContentProjection, ProjectedItem } from '../../contract/recorder.js';
 import { type RecordedItem, RecordingReader } from '../../recording/reader.js';
@@ -49,15 +50,22 @@ function* hitsOf(
   place: RecordingPlace,
 ): Generator<SearchHit | undefined> {
   const reader = new RecordingReader(place, chunk.session);
-  const projections = new Map<number, ContentProjection>();
+  const statements = new Map<number, Statement>();
   const common = { session: session.id, connection: session.connection, principal: session.principal };
   for (const item of reader.items({ from: chunk.firstPosition, to: chunk.lastPosition })) {
-    for (const found of textsOf(item, projections)) {
+    for (const found of textsOf(item, statements)) {
       if (!textMatches(query, found.searched)) continue;
       const { seq, at, where, shown } = found;
       yield { ...common, seq, at, where, text: shown.slice(0, sealerLimits.hitTextMax) };
     }
     yield undefined;
+  }
+  // The chunk may end in the middle of a line.
+  for (const [seq, { lines, at }] of statements) {
+    for (const line of lines.end()) {
+      if (textMatches(query, line))
+        yield { ...common, seq, at, where: 'content', text: line.slice(0, sealerLimits.hitTextMax) };
+    }
   }
 }
 
@@ -69,28 +77,42 @@ interface FoundText {
   readonly shown: string;
 }
 
-function* textsOf(item: RecordedItem, projections: Map<number, ContentProjection>): Generator<FoundText> {
+/** A statement's content while it is read. */
+interface Statement {
+  readonly projection: ContentProjection;
+  readonly lines: TextLines;
+  /** When the last of it came. */
+  at: string;
+}
+
+function* textsOf(item: RecordedItem, statements: Map<number, Statement>): Generator<FoundText> {
   if (item.kind === 'event') {
     const { event } = item;
-    if (event.kind === 'statement.ended') projections.delete(event.seq);
+    if (event.kind === 'statement.ended') {
+      const last = statements.get(event.seq)?.lines.end() ?? [];
+      statements.delete(event.seq);
+      for (const line of last) yield contentText(event.seq, event.at, line);
+    }
     if (event.kind !== 'statement.decided') return;
     const { seq, at, payload } = event;
     yield { seq, at, where: 'statement', searched: statementSearchText(event), shown: payload.text };
     return;
   }
-  let projection = projections.get(item.seq);
-  if (projection === undefined) {
-    projection = new PostgresContent();
-    projections.set(item.seq, projection);
-  }
+  const { seq } = item;
   const at = new Date(item.atMs).toISOString();
-  for (const projected of projection.items(item.stream, item.bytes)) {
-    for (const line of linesOf(projected))
-      yield { seq: item.seq, at, where: 'content', searched: line, shown: line };
+  const statement = statements.get(seq) ?? { projection: statementContent(), lines: new TextLines(), at };
+  statement.at = at;
+  statements.set(seq, statement);
+  for (const projected of statement.projection.items(item.stream, item.bytes)) {
+    for (const line of linesOf(projected, statement.lines)) yield contentText(seq, at, line);
   }
 }
 
-function linesOf(item: ProjectedItem): readonly string[] {
+function contentText(seq: number, at: string, line: string): FoundText {
+  return { seq, at, where: 'content', searched: line, shown: line };
+}
+
+function linesOf(item: ProjectedItem, lines: TextLines): readonly string[] {
   switch (item.kind) {
     case 'row':
       return [item.values.map((value) => value ?? '').join(' | ')];
@@ -98,6 +120,11 @@ function linesOf(item: ProjectedItem): readonly string[] {
       return item.text.split('\n');
     case 'message':
       return [item.text];
+    case 'terminal':
+      return lines.push('terminal', item.data);
+    case 'output':
+      return lines.push(item.stream, item.text);
+    case 'size':
     case 'columns':
     case 'problem':
       return [];

@@ -224,9 +224,17 @@ function Item({ item, widths }: { readonly item: ReplayItem; readonly widths: st
           The session ended{item.endCause === undefined ? '' : `: ${item.endCause}`}.
         </div>
       );
+    case 'output':
+      return (
+        <div className={style['data']}>
+          <VisibleText text={item.text.slice(0, cellCharactersMax)} />
+        </div>
+      );
     case 'session':
     case 'statement':
     case 'columns':
+    case 'terminal':
+    case 'size':
       return null;
   }
 }

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { bundlePaths } from '../../../gateway-core/contract/evidence.js';
+import { verifyBundle } from '../../../gateway-core/evidence/verify/index.js';
+import { bytesAccess, inflate } from '../../../gateway-core/evidence/zip/node.js';
 import { rowMessages } from '../../sim/sealer-journal.js';
 import { BundleWorld, person } from './bundle-world.js';
+import { zipOf } from './zip-files.js';
 
 /** A session of so many statements with a small result each, exported; how often a recording was read meanwhile. */
 async function readsFor(statements: number): Promise<number> {
@@ -23,6 +26,57 @@ async function readsFor(statements: number): Promise<number> {
     world.close();
   }
 }
+
+describe('casts of a bundle', () => {
+  it('each terminal is one, with its sizes, its commands and nothing that a player’s terminal would obey', async () => {
+    const world = new BundleWorld();
+    try {
+      world.begin();
+      const session = world.empty(1);
+      const { journal } = world;
+      journal.decided(session, 1, 'shell');
+      journal.content(session, 1, 'terminal-size', Buffer.from('100x30'));
+      journal.content(session, 1, 'terminal', Buffer.from('\x1b]52;c;QQ==\x07$ ls'));
+      journal.decided(session, 2, 'ls');
+      journal.content(session, 1, 'terminal', Buffer.from('\r\n\x1b[34mdir\x1b[0m'));
+      journal.content(session, 1, 'terminal-size', Buffer.from('80x24'));
+      journal.ended(session, 2);
+      journal.decided(session, 3, 'uptime');
+      journal.content(session, 3, 'stdout', Buffer.from('up\n'));
+      journal.ended(session, 3);
+      journal.ended(session, 1);
+      journal.sessionEnded(session, 3);
+      const files = await world.export({ kind: 'session', id: session });
+      expect([...files.keys()].filter((path) => path.endsWith('.cast'))).toEqual([
+        bundlePaths.cast(session, 1),
+      ]);
+      const cast = Buffer.from(files.get(bundlePaths.cast(session, 1)) ?? []).toString();
+      const [head, ...events] = cast
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown);
+      expect(head).toMatchObject({ version: 3, term: { cols: 100, rows: 30 }, title: 'shop-db' });
+      expect(events.map((event) => (event as unknown[]).slice(1))).toEqual([
+        ['o', '$ ls'],
+        ['m', 'ls'],
+        ['o', '\r\n\x1b[34mdir\x1b[0m'],
+        ['r', '80x24'],
+        ['m', 'uptime'],
+      ]);
+      const problemsAt = async (changed: ReadonlyMap<string, Uint8Array>) =>
+        (await verifyBundle(bytesAccess(await zipOf(new Map(changed))), { inflate })).problems.map(
+          ({ where }) => where,
+        );
+      const path = bundlePaths.cast(session, 1);
+      expect(await problemsAt(files)).not.toContain(path);
+      expect(await problemsAt(new Map(files).set(path, Buffer.from(cast.replace('dir', 'xxx'))))).toContain(
+        path,
+      );
+    } finally {
+      world.close();
+    }
+  });
+});
 
 describe('result sets of a bundle', () => {
   it('a recording of many small ones is not read once for each', async () => {

@@ -6,7 +6,7 @@ import { nodeDisk } from '../../../gateway-core/audit/disk.js';
 import { generateLogKey } from '../../../gateway-core/audit/keys.js';
 import { type Log, openLog } from '../../../gateway-core/audit/log.js';
 import type { LogKey } from '../../../gateway-core/audit/note.js';
-import { PostgresContent } from '../../../gateway-core/codec/postgres/content.js';
+import { statementContent } from '../../../gateway-core/codec/content.js';
 import type { Chain } from '../../../gateway-core/contract/chain.js';
 import type { AuditEvent, StatementDecision } from '../../../gateway-core/contract/events.js';
 import type { BundleManifest, EvidenceSubject } from '../../../gateway-core/contract/evidence.js';
@@ -341,7 +341,7 @@ export class BundleWorld {
     await buildBundle(
       {
         place: this.#place,
-        project: () => new PostgresContent(),
+        project: statementContent,
         disk: nodeDisk(join(this.#directory, 'log'), 'read'),
         vkey: this.key.vkey,
         logSize: size,

@@ -20,6 +20,37 @@ async function replayOf(id: ReturnType<typeof sessionId>): Promise<ReplayItem[]>
 }
 
 describe('the sealer', () => {
+  it('replays a terminal as it was, and finds words that were typed letter by letter', async () => {
+    const id = sessionId(1);
+    await rig.write((journal) => {
+      journal.started(id);
+      journal.decided(id, 1, 'shell');
+      journal.content(id, 1, 'terminal-size', Buffer.from('80x24'));
+      for (const letter of '$ \x1b[1mjournalctl\x1b[0m -xe\r\nno entries für heute\r\n$ ')
+        journal.content(id, 1, 'terminal', Buffer.from(letter));
+      journal.decided(id, 2, 'uname');
+      journal.content(id, 2, 'stdout', Buffer.from('Linux\n'));
+      journal.content(id, 2, 'stderr', Buffer.from('warning: odd\n'));
+      journal.ended(id, 2);
+      journal.ended(id, 1);
+      journal.sessionEnded(id, 2);
+    });
+    await rig.sealer.caughtUp();
+    const items = await replayOf(id);
+    expect(items.filter(({ kind }) => kind === 'size')).toMatchObject([{ seq: 1, columns: 80, rows: 24 }]);
+    const data = items.map((item) => (item.kind === 'terminal' ? item.data : '')).join('');
+    expect(data).toBe('$ \x1b[1mjournalctl\x1b[0m -xe\r\nno entries für heute\r\n$ ');
+    expect(items.filter(({ kind }) => kind === 'output')).toMatchObject([
+      { seq: 2, stream: 'stdout', text: 'Linux\n' },
+      { seq: 2, stream: 'stderr', text: 'warning: odd\n' },
+    ]);
+    const find = async (query: string) =>
+      (await rig.sealer.search(query, 10)).map(({ seq, where, text }) => [seq, where, text]);
+    expect(await find('journalctl')).toEqual([[1, 'content', '$ journalctl -xe']]);
+    expect(await find('fur heute')).toEqual([[1, 'content', 'no entries für heute']]);
+    expect(await find('warning')).toEqual([[2, 'content', 'warning: odd']]);
+  });
+
   it('lists a session, its statements and its replay as they were recorded', async () => {
     const id = sessionId(1);
     await rig.write((journal) => {

@@ -100,6 +100,12 @@ function holds(item: ProjectedItem, wanted: string): boolean {
     case 'data':
     case 'message':
       return item.text.toLowerCase().includes(wanted);
+    case 'output':
+      return item.text.toLowerCase().includes(wanted);
+    case 'terminal':
+      // Its readable text is looked through where it is put together.
+      return item.data.toLowerCase().includes(wanted);
+    case 'size':
     case 'problem':
       return false;
   }

@@ -150,6 +150,12 @@ function noteOf(item: Exclude<ReplayItem, { kind: 'row' }>): (string | HTMLEleme
       return [item.stream === 'copy-in' ? '→ ' : '← ', data(item.text)];
     case 'message':
       return [data(item.severity, 20), ': ', data(item.text)];
+    case 'output':
+      return [item.stream === 'stderr' ? 'stderr: ' : '', data(item.text)];
+    case 'terminal':
+      return [data(item.data)];
+    case 'size':
+      return [`the terminal has ${item.columns} columns and ${item.rows} rows`];
     case 'outcome':
       return item.error === undefined
         ? [data(item.tag ?? item.state, 80), keptOf(item)]
