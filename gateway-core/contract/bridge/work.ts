@@ -42,6 +42,18 @@ export const ReplayHead = z.object({
   items: z.number().int(),
   durationMs: z.number(),
   statements: z.array(ReplayStatement),
+  /** Terminals, by the statement that each belongs to: their items are `terminal` and `size`. */
+  terminals: z.array(
+    z.object({
+      seq: z.number().int(),
+      columns: z.number().int(),
+      rows: z.number().int(),
+      fromMs: z.number(),
+      toMs: z.number(),
+    }),
+  ),
+  /** Times at which something was shown, for skipping what is idle: not every one, ascending. */
+  activityMs: z.array(z.number()),
   problems: z.array(z.object({ code: z.string(), text: z.string() })),
   /** More was recorded than a replay holds in memory; the rest is left out, and the view says so. */
   cut: z.boolean(),
@@ -49,6 +61,7 @@ export const ReplayHead = z.object({
   live: z.boolean(),
 });
 export type ReplayHead = z.infer<typeof ReplayHead>;
+export type ReplayTerminal = ReplayHead['terminals'][number];
 
 export const HistoryEntry = z.object({
   id: z.string(),

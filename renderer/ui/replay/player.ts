@@ -43,11 +43,7 @@ export function usePlayer(head: ReplayHead, chosen: number | undefined): Player 
   const [playing, setPlaying] = useState(false);
   const line = useMemo(
     () =>
-      timeline(
-        head.statements.map((each) => each.atMs),
-        head.durationMs,
-        skipIdle,
-      ),
+      timeline([...head.statements.map((each) => each.atMs), ...head.activityMs], head.durationMs, skipIdle),
     [head, skipIdle],
   );
   const [atMs, setAtMs] = useState(() => endOf(head, chosen) ?? head.durationMs);

@@ -19,6 +19,7 @@ import { ReplayPages } from './pages.js';
 import { endOf, type Player, speeds, usePlayer } from './player.js';
 import style from './replay.module.css';
 import { ReplayScreen } from './screen.js';
+import { ReplayTerminalView, terminalAt } from './terminal.js';
 
 /** Opens a recording, wherever it lies, and plays it. `open` stays the same while the recording does. */
 export function Replay({
@@ -92,6 +93,7 @@ function Playing({
   const index = lastAtOrBefore(times, player.atMs);
   const current = head.statements[index];
   const { seek } = player;
+  const terminal = terminalAt(head.terminals, current?.seq, player.atMs);
 
   // The list beside it and the replay show the same statement, whoever moved.
   const told = useRef(seq);
@@ -135,13 +137,23 @@ function Playing({
       }}
     >
       <Problems head={head} reopen={reopen} />
-      <ReplayScreen
-        pages={pages}
-        from={current?.item ?? 0}
-        to={head.statements[index + 1]?.item ?? head.items}
-        atMs={player.atMs}
-        statement={current}
-      />
+      {terminal === undefined ? (
+        <ReplayScreen
+          pages={pages}
+          from={current?.item ?? 0}
+          to={head.statements[index + 1]?.item ?? head.items}
+          atMs={player.atMs}
+          statement={current}
+        />
+      ) : (
+        <ReplayTerminalView
+          key={terminal.seq}
+          pages={pages}
+          terminal={terminal}
+          atMs={player.atMs}
+          statement={current}
+        />
+      )}
       <ReplayBar head={head} player={player} step={step} pages={pages} />
     </section>
   );
