@@ -170,5 +170,6 @@ function join(socket: Socket, channel: ServerChannel): void {
   channel.on('error', () => undefined);
   socket.pipe(channel);
   channel.pipe(socket);
-  socket.once('close', () => channel.close());
+  // Its channels close themselves once all was said.
+  socket.once('close', () => socket.readableEnded || channel.close());
 }

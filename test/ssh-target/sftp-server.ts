@@ -42,6 +42,10 @@ export function serveSftp(sftp: SFTPWrapper, { root, refuse }: SftpTarget): void
       sftp.status(request, codes[error.code ?? ''] ?? STATUS_CODE.FAILURE);
     });
   };
+  sftp.on('close', () => {
+    for (const left of handles.values()) if (!('entries' in left)) void left.close();
+    handles.clear();
+  });
   const ok = (request: number) => sftp.status(request, STATUS_CODE.OK);
 
   sftp.on('REALPATH', (request, path) => {

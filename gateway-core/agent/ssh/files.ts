@@ -32,22 +32,22 @@ export class Files {
         const sftp = await files(key);
         // Version 3 says nothing of a name that is taken; OpenSSH refuses it, others may not.
         if ((await statIfThere(sftp, to)) !== undefined) throw taken();
-        await tell((answer) => sftp.rename(path, to, answer));
+        await tell(sftp, (answer) => sftp.rename(path, to, answer));
         return {};
       },
       'sftp.remove': async ({ key, path, directory }) => {
         const sftp = await files(key);
-        await tell((answer) => (directory ? sftp.rmdir(path, answer) : sftp.unlink(path, answer)));
+        await tell(sftp, (answer) => (directory ? sftp.rmdir(path, answer) : sftp.unlink(path, answer)));
         return {};
       },
       'sftp.makeDirectory': async ({ key, path }) => {
         const sftp = await files(key);
-        await tell((answer) => sftp.mkdir(path, answer));
+        await tell(sftp, (answer) => sftp.mkdir(path, answer));
         return {};
       },
       'sftp.setMode': async ({ key, path, mode }) => {
         const sftp = await files(key);
-        await tell((answer) => sftp.chmod(path, mode, answer));
+        await tell(sftp, (answer) => sftp.chmod(path, mode, answer));
         return {};
       },
       'sftp.readText': async ({ key, path }) => readText(await files(key), path),
@@ -56,7 +56,7 @@ export class Files {
   }
 
   async #list(files: SFTPWrapper, path: string): Promise<DirectoryPage> {
-    const real = await ask<string>((answer) => files.realpath(path, answer));
+    const real = await ask<string>(files, (answer) => files.realpath(path, answer));
     const { entries, cut } = await entriesOf(files, real);
     const listing = newKey('lst');
     this.#listings.set(listing, entries);
@@ -99,7 +99,7 @@ async function entriesOf(
 }
 
 async function readSome(files: SFTPWrapper, handle: Buffer): Promise<RemoteEntry[] | 'end'> {
-  const found = await ask<Parameters<typeof entryOf>[0][] | 'end'>((answer) =>
+  const found = await ask<Parameters<typeof entryOf>[0][] | 'end'>(files, (answer) =>
     files.readdir(handle, (error, list) => {
       // SSH_FX_EOF; an answer without names is none either, and would be asked for without end.
       if ((error as { code?: unknown } | undefined)?.code === 1) answer(undefined, 'end');

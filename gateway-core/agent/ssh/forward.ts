@@ -214,11 +214,18 @@ export class Forward {
     channel.on('data', count('bytesDown'));
     channel.on('error', () => undefined);
     channel.once('close', () => linger(socket));
-    socket.once('close', () => channel.close());
+    socket.once('close', () => leave(socket, channel));
     socket.pipe(channel);
     channel.pipe(socket);
     if (direction === 'out') socket.resume();
   }
+}
+
+/** The socket is over. What it said to its end still goes out, as the other side's window lets it. */
+function leave(socket: Socket, channel: ClientChannel): void {
+  if (socket.readableEnded && !channel.writableFinished && !channel.destroyed)
+    channel.once('finish', () => channel.close());
+  else channel.close();
 }
 
 /** What was sent last still reaches who takes it. */

@@ -5,6 +5,7 @@ import { ThroughlineError } from '../../contract/errors.js';
 import { connectSsh, lost, type SshConnection } from './client.js';
 import type { SshEngineOptions } from './options.js';
 import { channelRefusal, problemOf } from './reasons.js';
+import { abandon, adopt } from './sftp.js';
 import { Shell } from './shell.js';
 
 /** One SSH connection of a terminal tab. It has the same key over reconnects: the tab stays the tab. */
@@ -19,6 +20,7 @@ export class TerminalSession {
   #problem: BridgeError | undefined;
   #connecting: Promise<void> | undefined;
   #files: Promise<SFTPWrapper> | undefined;
+  #channel: SFTPWrapper | undefined;
   #closed = false;
   /** Called when the connection is over. */
   onLost: (() => void) | undefined;
@@ -103,9 +105,15 @@ export class TerminalSession {
           else reject(channelRefusal(error));
         });
       });
+      adopt(files);
       const forget = () => {
-        this.#files = undefined;
+        if (this.#channel === files) {
+          this.#files = undefined;
+          this.#channel = undefined;
+        }
+        abandon(files);
       };
+      this.#channel = files;
       files.on('close', forget);
       files.on('error', forget);
       return files;
@@ -131,6 +139,7 @@ export class TerminalSession {
     if (ssh !== this.#ssh) return;
     this.#ssh = undefined;
     this.#files = undefined;
+    if (this.#channel !== undefined) abandon(this.#channel);
     // Whoever left by `exit` has no problem; everybody else is told why.
     if (this.shell.isOpen || reason !== undefined) this.#problem ??= problemOf(reason ?? lost());
     this.#state = 'closed';

@@ -1,14 +1,35 @@
 import type { Attributes, FileEntry, SFTPWrapper, Stats } from 'ssh2';
 import type { RemoteEntry } from '../../contract/bridge/ssh.js';
+import { lost } from './client.js';
 import { sshLimits } from './limits.js';
 import { fileRefusal } from './reasons.js';
 
 type Answer<T> = (error: Error | null | undefined, value: T) => void;
 
+/** What waits for an answer on each channel. A channel that is over answers nothing, also not that it is. */
+const waiting = new WeakMap<SFTPWrapper, Set<() => void>>();
+
+/** To be called for each channel as it opens. */
+export function adopt(files: SFTPWrapper): void {
+  waiting.set(files, new Set());
+}
+
+/** The channel is over: everything that waits on it fails, and so does whatever comes. */
+export function abandon(files: SFTPWrapper): void {
+  const left = waiting.get(files) ?? [];
+  waiting.delete(files);
+  for (const fail of left) fail();
+}
+
 /** One SFTP request as a promise. @throws ThroughlineError with what the other side says */
-export async function ask<T>(request: (answer: Answer<T>) => void): Promise<T> {
+export async function ask<T>(files: SFTPWrapper, request: (answer: Answer<T>) => void): Promise<T> {
+  const open = waiting.get(files);
+  if (open === undefined) throw lost();
+  let fail: () => void = () => undefined;
   try {
     return await new Promise<T>((resolve, reject) => {
+      fail = () => reject(lost());
+      open.add(fail);
       request((error, value) => {
         if (error === undefined || error === null) resolve(value);
         else reject(error);
@@ -16,16 +37,21 @@ export async function ask<T>(request: (answer: Answer<T>) => void): Promise<T> {
     });
   } catch (cause) {
     throw fileRefusal(cause);
+  } finally {
+    open.delete(fail);
   }
 }
 
 /** The same for requests that answer with a status alone. */
-export function tell(request: (answer: (error?: Error | null) => void) => void): Promise<void> {
-  return ask<void>((answer) => request((error) => answer(error, undefined)));
+export function tell(
+  files: SFTPWrapper,
+  request: (answer: (error?: Error | null) => void) => void,
+): Promise<void> {
+  return ask<void>(files, (answer) => request((error) => answer(error, undefined)));
 }
 
 export const statOf = (files: SFTPWrapper, path: string): Promise<Stats> =>
-  ask((answer) => files.stat(path, answer));
+  ask(files, (answer) => files.stat(path, answer));
 
 /** The attributes of what stands there; nothing where nothing does. */
 export async function statIfThere(files: SFTPWrapper, path: string): Promise<Stats | undefined> {
@@ -43,11 +69,11 @@ export async function withHandle<T>(
   opening: (answer: Answer<Buffer>) => void,
   work: (handle: Buffer) => Promise<T>,
 ): Promise<T> {
-  const handle = await ask<Buffer>(opening);
+  const handle = await ask<Buffer>(files, opening);
   try {
     return await work(handle);
   } finally {
-    await tell((answer) => files.close(handle, answer)).catch(() => undefined);
+    await tell(files, (answer) => files.close(handle, answer)).catch(() => undefined);
   }
 }
 
@@ -61,7 +87,7 @@ export async function readBlock(
   const block = Buffer.alloc(length);
   let have = 0;
   while (have < length) {
-    const read = await ask<number>((answer) =>
+    const read = await ask<number>(files, (answer) =>
       files.read(handle, block, have, length - have, at + have, (error, count) => answer(error, count)),
     );
     if (!(read > 0)) break;
@@ -81,7 +107,7 @@ export async function writeBlocks(
   const writes: Promise<void>[] = [];
   for (let from = 0; from < bytes.length; from += transferBlockBytes) {
     const length = Math.min(transferBlockBytes, bytes.length - from);
-    writes.push(tell((answer) => files.write(handle, bytes, from, length, at + from, answer)));
+    writes.push(tell(files, (answer) => files.write(handle, bytes, from, length, at + from, answer)));
   }
   await Promise.all(writes);
 }

@@ -32,7 +32,7 @@ export class Upload extends Transfer {
     }
     const resumed = how === 'resume' && there !== undefined;
     const flags = resumed ? 'r+' : how === 'new' ? 'wx' : 'w';
-    this.#handle = await ask<Buffer>((answer) => files.open(this.#remote, flags, answer));
+    this.#handle = await ask<Buffer>(files, (answer) => files.open(this.#remote, flags, answer));
     this.#files = files;
     this.become({ bytes: resumed ? there.size : 0, state: 'running' });
     await this.#finishIfWhole();
@@ -101,6 +101,7 @@ export class Upload extends Transfer {
   async #close(): Promise<void> {
     const [files, handle] = [this.#files, this.#handle];
     this.#handle = undefined;
-    if (files !== undefined && handle !== undefined) await tell((answer) => files.close(handle, answer));
+    if (files !== undefined && handle !== undefined)
+      await tell(files, (answer) => files.close(handle, answer));
   }
 }

@@ -1,6 +1,7 @@
 /** Terminals that are typed in together. Each has said so for itself, and shows it. */
 interface Member {
   type(text: string): void;
+  pasteAlone(text: string): void;
 }
 
 const members = new Set<Member>();
@@ -22,7 +23,7 @@ export const together = {
   },
 };
 
-/** What was typed in one of them, to all of them. */
-export function broadcast(text: string): void {
-  for (const member of members) member.type(text);
+/** What was done in one of them, in all of them. */
+export function broadcast(what: (member: Member) => void): void {
+  for (const member of members) what(member);
 }

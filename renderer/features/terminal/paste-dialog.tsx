@@ -14,17 +14,17 @@ export function PasteDialog() {
 function Question({ text }: { readonly text: string }) {
   const tab = useTerminal();
   const [always, setAlways] = useState(false);
-  const lines = text.split('\n').length;
+  const lines = text.replace(/\n$/, '').split('\n').length;
   return (
     <Modal
       opened
       centered
       size="lg"
-      title={`Paste ${lines} lines into ${tab.name}?`}
+      title={lines === 1 ? `Paste a line into ${tab.name}?` : `Paste ${lines} lines into ${tab.name}?`}
       onClose={() => tab.answerPaste('no')}
       closeButtonProps={{ 'aria-label': 'Cancel' }}
     >
-      <Text size="sm">A shell may run each of them as it arrives.</Text>
+      <Text size="sm">A line break is pasted, too: a shell may run each line as it arrives.</Text>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: long texts scroll, by keys too */}
       <pre className={style['pasted']} tabIndex={0}>
         {text.slice(0, shownCharactersMax)}

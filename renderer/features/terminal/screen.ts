@@ -10,9 +10,10 @@ import type { FindOptions, ScreenEvents, ScreenPort } from './screen-port.js';
 import { safePaste } from './text.js';
 import { themeOf } from './themes.js';
 
-/** Leaves whatever a program has left on: another screen, mouse reports, bracketed paste, application keys, no cursor. */
-const settle = '\u001b[?1049l\u001b[!p\u001b[?1000;1002;1003;1006;2004;1;66l\u001b[?25h\u001b>\u001b[0m';
+/** Leaves whatever a program has left on: mouse reports, bracketed paste, application keys, no cursor. */
+const settle = '\u001b[!p\u001b[?1000;1002;1003;1006;2004;1;66l\u001b[?25h\u001b>\u001b[0m';
 const foundMax = 1000;
+const dividerColumns = 48;
 
 /**
  * One terminal on the page. Everything that it is given comes from the target, so it answers nothing that could be used
@@ -102,8 +103,10 @@ export class Screen implements ScreenPort {
   }
 
   divide(text: string): void {
-    const line = `── ${text} `.padEnd(Math.max(8, this.#terminal.cols - 1), '─');
-    this.#terminal.write(`${settle}\r\n\u001b[2m${line.slice(0, this.#terminal.cols)}\u001b[0m\r\n`);
+    // Leaving a screen that is not there would put the cursor where it once was.
+    const leave = this.#terminal.buffer.active.type === 'alternate' ? '\u001b[?1049l' : '';
+    const line = `── ${text} `.padEnd(dividerColumns, '─').slice(0, this.#terminal.cols);
+    this.#terminal.write(`${leave}${settle}\r\n\u001b[2m${line}\u001b[0m\r\n`);
   }
 
   paste(text: string): void {

@@ -10,7 +10,7 @@ import { FilesModel } from './files/model.js';
 import { Input } from './input.js';
 import { openLink } from './links.js';
 import type { ScreenEvents, ScreenPort } from './screen-port.js';
-import { bytesOf, isSeveralLines, safePaste, safeTitle } from './text.js';
+import { bytesOf, isReport, isSeveralLines, safePaste, safeTitle } from './text.js';
 
 type Connection = CallInput<'ssh.open'>['connection'];
 
@@ -56,6 +56,7 @@ export class TerminalTab implements ScreenEvents {
   #gone = false;
   #begun = false;
   #pasteFreely = false;
+  #alone = false;
   #clipboardTold = false;
   #bellTimer: ReturnType<typeof setTimeout> | undefined;
   #resizeTimer: ReturnType<typeof setTimeout> | undefined;
@@ -235,7 +236,8 @@ export class TerminalTab implements ScreenEvents {
   // What the screen says
 
   input(text: string): void {
-    if (this.state.getState().together) broadcast(text);
+    if (this.state.getState().together && !this.#alone && !isReport(text))
+      broadcast((each) => each.type(text));
     else this.type(text);
   }
 
@@ -257,13 +259,23 @@ export class TerminalTab implements ScreenEvents {
     const safe = safePaste(text);
     if (safe === '') return;
     if (isSeveralLines(safe) && !this.#pasteFreely) this.state.setState({ pasting: safe });
-    else this.screen?.paste(safe);
+    else this.#paste(safe);
+  }
+  #paste(text: string): void {
+    if (this.state.getState().together) broadcast((each) => each.pasteAlone(text));
+    else this.screen?.paste(text);
+  }
+  /** Into this terminal only, as its own program wants it. */
+  pasteAlone(text: string): void {
+    this.#alone = true;
+    this.screen?.paste(text);
+    this.#alone = false;
   }
   answerPaste(answer: 'yes' | 'always' | 'no'): void {
     const { pasting } = this.state.getState();
     this.state.setState({ pasting: undefined });
     if (answer === 'always') this.#pasteFreely = true;
-    if (answer !== 'no' && pasting !== undefined) this.screen?.paste(pasting);
+    if (answer !== 'no' && pasting !== undefined) this.#paste(pasting);
     this.screen?.focus();
   }
 

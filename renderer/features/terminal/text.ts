@@ -21,6 +21,14 @@ export function isSeveralLines(text: string): boolean {
   return safePaste(text).includes('\n');
 }
 
+/**
+ * What a terminal says by itself, not by a key: cursor and mode reports, device attributes, the mouse, the focus, strings
+ * (ECMA-48; xterm control sequences). They answer one target and mean nothing to another.
+ */
+export function isReport(text: string): boolean {
+  return /^\u001b(\[(\d+;\d+R|[?>=]?[\d;]*[cn]|\??[\d;]+\$y|<[\d;]+[Mm]|M|[IO]$|[\d;]+t)|[P\]_^])/.test(text);
+}
+
 const linkCharactersMax = 2048;
 
 /** An address that may be opened: https, or http on this machine; no user in it. Nothing for any other. */

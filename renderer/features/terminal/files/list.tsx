@@ -93,7 +93,11 @@ function Row({ entry }: { readonly entry: RemoteEntry }) {
       <span className={style['name']}>
         <VisibleText text={entry.name} />
         {problem !== undefined && (
-          <span className={style['problem']} role="alert" title={problem.action ?? ''}>
+          <span
+            className={style['problem']}
+            role="alert"
+            title={`${problem.message}${problem.action === undefined ? '' : `: ${problem.action}`}`}
+          >
             <VisibleText text={problem.message} />
           </span>
         )}
