@@ -95,7 +95,8 @@ interface Cipher {
 function disconnect(connection: Connection, text: string, reason = 11): void {
   const { _protocol: protocol, _sock: socket } = connection as unknown as Internals;
   const bytes = Buffer.from(text);
-  const { write } = protocol._packetRW;
+  const { _packetRW: packets, _cipher: cipher } = protocol;
+  const { write } = packets;
   let at = write.allocStart;
   const packet = write.alloc(1 + 4 + 4 + bytes.length + 4);
   packet[at] = 1;
@@ -103,7 +104,7 @@ function disconnect(connection: Connection, text: string, reason = 11): void {
   packet.writeUInt32BE(bytes.length, (at += 4));
   bytes.copy(packet, (at += 4));
   packet.writeUInt32BE(0, at + bytes.length);
-  protocol._cipher.encrypt(write.finalize(packet));
+  cipher.encrypt(write.finalize(packet));
   socket.end();
 }
 
@@ -123,7 +124,7 @@ function serve(connection: Connection, options: SshTargetOptions, shells: Script
       (allow as (() => void) | undefined)?.();
     });
     session.on('shell', (allow, refuse) => {
-      if (options.refuseShell === true) return void refuse();
+      if (options.refuseShell === true) return refuse();
       const channel = allow();
       if (options.shell !== undefined) return options.shell(channel, size);
       shell = new ScriptedShell(channel, size);
@@ -147,7 +148,7 @@ function listenFor(connection: Connection): void {
     for (const each of listeners) each.close();
   });
   connection.on('request', (accept, reject, name, info) => {
-    if (name !== 'tcpip-forward') return void reject?.();
+    if (name !== 'tcpip-forward') return reject?.();
     const listener = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
       const { port } = listener.address() as { port: number };
       connection.forwardOut(info.bindAddr, port, '127.0.0.1', socket.remotePort ?? 0, (error, channel) => {

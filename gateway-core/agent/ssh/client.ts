@@ -121,7 +121,7 @@ class Connection implements SshConnection {
   /** The gateway ends a session with reason 11, whose text ssh2 keeps to itself (its version is pinned). */
   hearGoodbye(): void {
     const { _protocol: protocol } = this.client as unknown as Internals;
-    const handlers = protocol?._handlers;
+    const { _handlers: handlers } = protocol ?? {};
     const usual = handlers?.DISCONNECT;
     if (handlers === undefined || usual === undefined)
       throw new Error('this is another ssh2 than the pinned one');

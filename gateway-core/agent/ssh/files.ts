@@ -122,7 +122,7 @@ async function readText(files: SFTPWrapper, path: string): Promise<RemoteText> {
     files,
     (answer) => files.open(path, 'r', answer),
     // One more than it says to have: a file that grows is noticed.
-    (handle) => readBlock(files, handle, 0, Number(stat.size) + 1),
+    (handle) => readBlock(files, handle, 0, stat.size + 1),
   );
   if (bytes.length !== stat.size) throw changed();
   return { path, text: textOf(bytes), size: stat.size, modified: stat.mtime };

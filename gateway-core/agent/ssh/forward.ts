@@ -57,10 +57,10 @@ export class Forward {
   async open(): Promise<void> {
     this.#become({});
     try {
-      const { openStream, hostKeys, sessionOf } = this.#options;
-      const stream = await openStream(this.#view.connection);
-      const session = sessionOf(stream);
-      const ssh = await connectSsh(stream, { user: this.#view.connection, hostKeys: hostKeys() });
+      const options = this.#options;
+      const stream = await options.openStream(this.#view.connection);
+      const session = options.sessionOf(stream);
+      const ssh = await connectSsh(stream, { user: this.#view.connection, hostKeys: options.hostKeys() });
       this.#ssh = ssh;
       ssh.onEnd = (reason) => this.#fail(reason ?? lost());
       const listenPort = this.#wanted.direction === 'local' ? await this.#listen() : await this.#ask(ssh);

@@ -40,7 +40,9 @@ export class Forwards {
   closeAll(): void {
     for (const forward of this.#all.values()) forward.close();
     this.#all.clear();
-    this.#changed();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#options.emit('forwards.changed', []);
   }
 
   #list() {

@@ -17,7 +17,7 @@ export const together = {
     for (const changed of watchers) changed();
   },
   count: (): number => members.size,
-  watch(changed: () => void): () => void {
+  watch: (changed: () => void): (() => void) => {
     watchers.add(changed);
     return () => watchers.delete(changed);
   },

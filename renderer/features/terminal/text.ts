@@ -3,9 +3,8 @@ const titleCharactersMax = 80;
 
 /** A title that the target chose: one line, nothing in it unseen, bounded. */
 export function safeTitle(text: string): string {
-  return [...text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, '').trim()]
-    .slice(0, titleCharactersMax)
-    .join('');
+  const plain = text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, '').trim();
+  return Array.from(plain).slice(0, titleCharactersMax).join('');
 }
 
 /**
@@ -26,7 +25,8 @@ export function isSeveralLines(text: string): boolean {
  * (ECMA-48; xterm control sequences). They answer one target and mean nothing to another.
  */
 export function isReport(text: string): boolean {
-  return /^\u001b(\[(\d+;\d+R|[?>=]?[\d;]*[cn]|\??[\d;]+\$y|<[\d;]+[Mm]|M|[IO]$|[\d;]+t)|[P\]_^])/.test(text);
+  if (!text.startsWith('\u001b')) return false;
+  return /^(\[(\d+;\d+R|[?>=]?[\d;]*[cn]|\??[\d;]+\$y|<[\d;]+[Mm]|M|[IO]$|[\d;]+t)|[P\]_^])/.test(text.slice(1));
 }
 
 const linkCharactersMax = 2048;
