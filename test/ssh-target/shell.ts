@@ -5,6 +5,9 @@ export interface ShellSize {
   rows: number;
 }
 
+/** CPR, ECMA-48 8.3.14. */
+const cursorReport = new RegExp(`${String.fromCharCode(27)}\\[\\d+;\\d+R`, 'g');
+
 /**
  * A shell that answers the same each time: it echoes as a terminal does and knows a handful of commands. `flood` writes
  * until Ctrl-C, and counts what the channel has taken.
@@ -13,6 +16,8 @@ export class ScriptedShell {
   readonly #channel: ServerChannel;
   readonly size: ShellSize;
   readonly lines: string[] = [];
+  /** How often the terminal said where its cursor is. */
+  reports = 0;
   #line = '';
   #flooding = false;
   /** Bytes that `flood` has written. */
@@ -38,7 +43,11 @@ export class ScriptedShell {
     this.#channel.end();
   }
 
-  #hear(text: string): void {
+  #hear(bytes: string): void {
+    const text = bytes.replaceAll(cursorReport, () => {
+      this.reports += 1;
+      return '';
+    });
     for (const letter of text) this.#key(letter);
   }
 

@@ -26,7 +26,9 @@ export function isSeveralLines(text: string): boolean {
  */
 export function isReport(text: string): boolean {
   if (!text.startsWith('\u001b')) return false;
-  return /^(\[(\d+;\d+R|[?>=]?[\d;]*[cn]|\??[\d;]+\$y|<[\d;]+[Mm]|M|[IO]$|[\d;]+t)|[P\]_^])/.test(text.slice(1));
+  return /^(\[(\d+;\d+R|[?>=]?[\d;]*[cn]|\??[\d;]+\$y|<[\d;]+[Mm]|M|[IO]$|[\d;]+t)|[P\]_^])/.test(
+    text.slice(1),
+  );
 }
 
 const linkCharactersMax = 2048;
