@@ -1,6 +1,6 @@
 /** Terminals that are typed in together. Each has said so for itself, and shows it. */
 interface Member {
-  type(text: string): void;
+  typeIfOpen(text: string): void;
   pasteAlone(text: string): void;
 }
 

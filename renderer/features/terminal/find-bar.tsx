@@ -1,7 +1,8 @@
-import { ActionIcon, TextInput, Tooltip } from '@mantine/core';
+import { TextInput } from '@mantine/core';
 import { IconChevronDown, IconChevronUp, IconLetterCase, IconRegex, IconX } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
 import { useTerminal, useTerminalState } from './context.js';
+import { IconButton } from './icon-button.js';
 import style from './terminal.module.css';
 
 /** Finds in the scrollback: Enter goes up, as the newest is what one looks for; Shift+Enter goes down. */
@@ -48,44 +49,17 @@ function Bar() {
       <span className={style['count']} role="status">
         {text === '' ? '' : wrong ? 'no pattern' : countText(found)}
       </span>
-      <Small
+      <IconButton
         label="Match case"
         icon={IconLetterCase}
         pressed={caseSensitive}
         run={() => setCaseSensitive(!caseSensitive)}
       />
-      <Small label="Regular expression" icon={IconRegex} pressed={regex} run={() => setRegex(!regex)} />
-      <Small label="Previous (Enter)" icon={IconChevronUp} run={() => go(true, false)} />
-      <Small label="Next (Shift+Enter)" icon={IconChevronDown} run={() => go(false, false)} />
-      <Small label="Close (Esc)" icon={IconX} run={() => tab.showFind(false)} />
+      <IconButton label="Regular expression" icon={IconRegex} pressed={regex} run={() => setRegex(!regex)} />
+      <IconButton label="Previous (Enter)" icon={IconChevronUp} run={() => go(true, false)} />
+      <IconButton label="Next (Shift+Enter)" icon={IconChevronDown} run={() => go(false, false)} />
+      <IconButton label="Close (Esc)" icon={IconX} run={() => tab.showFind(false)} />
     </search>
-  );
-}
-
-function Small({
-  label,
-  icon: Sign,
-  run,
-  pressed,
-}: {
-  readonly label: string;
-  readonly icon: typeof IconX;
-  readonly run: () => void;
-  readonly pressed?: boolean;
-}) {
-  return (
-    <Tooltip label={label} openDelay={400}>
-      <ActionIcon
-        size={24}
-        variant={pressed === true ? 'light' : 'subtle'}
-        color={pressed === true ? 'teal' : 'gray'}
-        aria-label={label}
-        {...(pressed === undefined ? {} : { 'aria-pressed': pressed })}
-        onClick={run}
-      >
-        <Sign size={14} />
-      </ActionIcon>
-    </Tooltip>
   );
 }
 

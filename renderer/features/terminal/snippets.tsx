@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Group, Modal, Text, Textarea, TextInput, Tooltip } from '@mantine/core';
+import { Button, Group, Modal, Text, Textarea, TextInput } from '@mantine/core';
 import { IconBlockquote, IconPlayerPlay, IconTrash } from '@tabler/icons-react';
 import { useState } from 'react';
 import type { Preferences } from '../../../gateway-core/contract/bridge/app.js';
@@ -6,6 +6,7 @@ import { prefer, useKnown } from '../../ui/app-state.js';
 import { EmptyState } from '../../ui/empty-state.js';
 import { VisibleText } from '../../ui/visible-text.js';
 import { useTerminal, useTerminalState } from './context.js';
+import { IconButton } from './icon-button.js';
 import style from './terminal.module.css';
 
 type Snippet = Preferences['snippets'][number];
@@ -73,8 +74,12 @@ function Dialog() {
                     <VisibleText text={snippet.text} />
                   </code>
                 </button>
-                <Small label={`Run ${snippet.name}`} icon={IconPlayerPlay} run={() => put(snippet, true)} />
-                <Small
+                <IconButton
+                  label={`Run ${snippet.name}`}
+                  icon={IconPlayerPlay}
+                  run={() => put(snippet, true)}
+                />
+                <IconButton
                   label={`Delete ${snippet.name}`}
                   icon={IconTrash}
                   run={() => void prefer({ snippets: snippets.filter((each) => each !== snippet) })}
@@ -134,23 +139,5 @@ function Added({ snippets }: { readonly snippets: readonly Snippet[] }) {
         </Button>
       </Group>
     </form>
-  );
-}
-
-function Small({
-  label,
-  icon: Sign,
-  run,
-}: {
-  readonly label: string;
-  readonly icon: typeof IconTrash;
-  readonly run: () => void;
-}) {
-  return (
-    <Tooltip label={label} openDelay={400}>
-      <ActionIcon size={26} variant="subtle" color="gray" aria-label={label} onClick={run}>
-        <Sign size={15} />
-      </ActionIcon>
-    </Tooltip>
   );
 }

@@ -237,7 +237,7 @@ export class TerminalTab implements ScreenEvents {
 
   input(text: string): void {
     if (this.state.getState().together && !this.#alone && !isReport(text))
-      broadcast((each) => each.type(text));
+      broadcast((each) => each.typeIfOpen(text));
     else this.type(text);
   }
 
@@ -249,6 +249,11 @@ export class TerminalTab implements ScreenEvents {
       return;
     }
     if (text === '\r' && !this.state.getState().opening) void this.connect();
+  }
+
+  /** Typed elsewhere: no reason to connect this one again. */
+  typeIfOpen(text: string): void {
+    if (this.isOpen) this.type(text);
   }
 
   binary(text: string): void {

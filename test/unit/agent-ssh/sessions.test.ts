@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { sshLimits } from '../../../gateway-core/agent/ssh/limits.js';
 import type { SshEngineOptions } from '../../../gateway-core/agent/ssh/options.js';
 import { eventually } from '../../eventually.js';
@@ -195,6 +195,25 @@ it('a flood stops at the source while nobody takes it, and nothing of it is lost
     at += bytes.length;
   }
   expect(text.slice(text.indexOf('flood'), 60)).toContain('flood\r\ny\r\ny\r\ny\r\n');
+});
+
+it('a program goes on where no window shows it any more, and the end of its output is kept', async () => {
+  const world = await start();
+  const { key } = await open(world);
+  await type(world, key, 'flood\r');
+  await world.engine.handlers['ssh.read']({ key, from: 0 });
+  const [shell] = world.target.shells;
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + sshLimits.detachedAfterMs + 1 });
+  try {
+    await eventually(() => {
+      expect(shell?.flooded).toBeGreaterThan(12 * 1024 * 1024);
+    });
+    const piece = await world.engine.handlers['ssh.read']({ key, from: 0 });
+    expect(piece.from).toBeGreaterThan(0);
+    expect(piece.data).not.toBe('');
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it('a page that is loaded again gets what was shown, marked as seen before', async () => {

@@ -6,8 +6,8 @@ import { sentence } from '../../../ui/error-state.js';
 import { useTerminal } from '../context.js';
 import { EditDialog } from './edit.js';
 import style from './files.module.css';
-import { useFiles } from './pane.js';
 import { modeOf, modeText, nameProblem } from './paths.js';
+import { useFiles } from './use-files.js';
 
 export function FilesDialogs() {
   const dialog = useFiles((state) => state.dialog);

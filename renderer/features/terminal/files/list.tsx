@@ -17,8 +17,8 @@ import { VirtualList } from '../../../ui/virtual-list.js';
 import { VisibleText } from '../../../ui/visible-text.js';
 import { useTerminal } from '../context.js';
 import style from './files.module.css';
-import { useFiles } from './pane.js';
 import { bytesText, modeText, type SortBy, shownEntries } from './paths.js';
+import { useFiles } from './use-files.js';
 
 const rowHeight = 28;
 const columns: readonly { readonly by: SortBy; readonly label: string }[] = [

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, TextInput, Tooltip } from '@mantine/core';
+import { Button, TextInput } from '@mantine/core';
 import {
   IconArrowUp,
   IconEye,
@@ -9,23 +9,20 @@ import {
   IconUpload,
 } from '@tabler/icons-react';
 import { type DragEvent, useEffect, useRef, useState } from 'react';
-import { useStore } from 'zustand';
 import { EmptyState } from '../../../ui/empty-state.js';
 import { ErrorState } from '../../../ui/error-state.js';
 import { Skeleton } from '../../../ui/skeleton.js';
 import { VisibleText } from '../../../ui/visible-text.js';
 import { useTerminal, useTerminalState } from '../context.js';
+import { IconButton } from '../icon-button.js';
 import { FilesDialogs } from './dialogs.js';
 import style from './files.module.css';
 import { EntryList } from './list.js';
-import type { FilesModel, FilesState } from './model.js';
+import type { FilesModel } from './model.js';
 import { crumbsOf } from './paths.js';
 import { TransferList } from './transfer-list.js';
 import { followTransfers } from './transfers.js';
-
-export function useFiles<T>(select: (state: FilesState) => T): T {
-  return useStore(useTerminal().files.state, select);
-}
+import { useFiles } from './use-files.js';
 
 /** The target's files beside its terminal. */
 export function FilesPane() {
@@ -109,15 +106,15 @@ function Bar({ files, ready }: { readonly files: FilesModel; readonly ready: boo
   const input = useRef<HTMLInputElement>(null);
   return (
     <div className={style['bar']} role="toolbar" aria-label="Files">
-      <Small label="Up" icon={IconArrowUp} disabled={!ready} run={() => void files.up()} />
-      <Small label="Read again" icon={IconRefresh} disabled={!ready} run={() => void files.refresh()} />
-      <Small
+      <IconButton label="Up" icon={IconArrowUp} disabled={!ready} run={() => void files.up()} />
+      <IconButton label="Read again" icon={IconRefresh} disabled={!ready} run={() => void files.refresh()} />
+      <IconButton
         label="New folder"
         icon={IconFolderPlus}
         disabled={!ready}
         run={() => files.show({ kind: 'name', of: undefined })}
       />
-      <Small
+      <IconButton
         label="Hidden files"
         icon={IconEye}
         pressed={hidden}
@@ -202,38 +199,5 @@ function Place({ files }: { readonly files: FilesModel }) {
         Go to…
       </button>
     </nav>
-  );
-}
-
-export function Small({
-  label,
-  icon: Sign,
-  run,
-  pressed,
-  disabled,
-}: {
-  readonly label: string;
-  readonly icon: typeof IconEye;
-  readonly run: () => void;
-  readonly pressed?: boolean;
-  readonly disabled?: boolean;
-}) {
-  return (
-    <Tooltip label={label} openDelay={400}>
-      <ActionIcon
-        size={26}
-        variant={pressed === true ? 'light' : 'subtle'}
-        color={pressed === true ? 'teal' : 'gray'}
-        aria-label={label}
-        disabled={disabled === true}
-        {...(pressed === undefined ? {} : { 'aria-pressed': pressed })}
-        onClick={(event) => {
-          event.stopPropagation();
-          run();
-        }}
-      >
-        <Sign size={15} stroke={1.7} />
-      </ActionIcon>
-    </Tooltip>
   );
 }

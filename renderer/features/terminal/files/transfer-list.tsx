@@ -3,8 +3,8 @@ import { IconArrowDown, IconArrowUp, IconPlayerPause, IconPlayerPlay, IconX } fr
 import type { TransferView } from '../../../../gateway-core/contract/bridge/ssh.js';
 import { sentence } from '../../../ui/error-state.js';
 import { VisibleText } from '../../../ui/visible-text.js';
+import { IconButton } from '../icon-button.js';
 import style from './files.module.css';
-import { Small } from './pane.js';
 import { bytesText } from './paths.js';
 import { cancel, clear, isOver, pause, resume, useTransfers } from './transfers.js';
 
@@ -56,13 +56,13 @@ function Transfer({ transfer }: { readonly transfer: TransferView }) {
           {words[state] === '' ? ` · ${percent}%` : ` · ${words[state]}`}
         </span>
         {state === 'running' && (
-          <Small label={`Pause ${name}`} icon={IconPlayerPause} run={() => void pause(transfer)} />
+          <IconButton label={`Pause ${name}`} icon={IconPlayerPause} run={() => void pause(transfer)} />
         )}
         {(state === 'paused' || state === 'failed') && (
-          <Small label={`Go on with ${name}`} icon={IconPlayerPlay} run={() => void resume(transfer)} />
+          <IconButton label={`Go on with ${name}`} icon={IconPlayerPlay} run={() => void resume(transfer)} />
         )}
         {!isOver(transfer) && (
-          <Small label={`Cancel ${name}`} icon={IconX} run={() => void cancel(transfer)} />
+          <IconButton label={`Cancel ${name}`} icon={IconX} run={() => void cancel(transfer)} />
         )}
       </div>
       {!isOver(transfer) && <Progress size={3} value={percent} aria-label={`Progress of ${name}`} />}
