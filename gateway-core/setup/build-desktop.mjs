@@ -149,6 +149,8 @@ async function bundleProcess(compiled, folder, { input, output, format }) {
     platform: 'node',
     external: (name) => isExternal(name),
     plugins: [addonsOfSsh2],
+    // ssh2 looks beside itself for a program of another system.
+    ...(format === 'esm' ? { transform: { define: { __dirname: 'import.meta.dirname' } } } : {}),
     resolve: { mainFields: ['module', 'main'] },
     onLog: (_level, log) => {
       throw new Error(`${output}: ${log.message}`);
