@@ -15,6 +15,9 @@ const needed = [
   { package: 'tmux', present: () => works('tmux', ['-V']) },
   { package: 'openssh-client', present: () => existsSync('/usr/bin/sftp') },
   { package: 'openssh-sftp-server', present: () => existsSync('/usr/lib/openssh/sftp-server') },
+  { package: 'openssh-server', present: () => existsSync('/usr/sbin/sshd') },
+  { package: 'rsync', present: () => works('rsync', ['--version']) },
+  { package: 'git', present: () => works('git', ['--version']) },
   { package: 'openssl', present: () => works('openssl', ['version']) },
 ];
 

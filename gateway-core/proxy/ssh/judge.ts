@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { commandFacts } from '../../codec/shell/facts.js';
+import { isTransfer } from '../../codec/shell/transfer.js';
 import type { Decision } from '../../contract/decision.js';
 import { limits } from '../../contract/limits.js';
 import type { DetectMask } from '../../contract/masks.js';
@@ -50,7 +51,7 @@ export function createSshJudge(input: {
       const facts = commandFacts(text);
       const set = environment.length > 0 && !facts.unknown.includes('environment');
       const command: CommandFacts = set ? { ...facts, unknown: [...facts.unknown, 'environment'] } : facts;
-      return { command, transfer: isTransfer(text, facts) };
+      return { command, transfer: isTransfer(text) !== undefined };
     },
     judgesLines: input.judgesLines,
     exactHash: (text) => saltedHash(salt, text),
@@ -59,13 +60,4 @@ export function createSshJudge(input: {
 
 function cut(text: string): string {
   return text.length <= limits.keptTextBytesMax ? text : `${text.slice(0, limits.keptTextBytesMax)}…`;
-}
-
-const transferPrograms = new Set(['scp', 'rsync', 'git-upload-pack', 'git-receive-pack', 'sftp-server']);
-
-/** The far side of scp, rsync and git, and nothing else: masks would break what it sends, and it is files. */
-function isTransfer(text: string, { programs, writes, writesUnknown }: CommandFacts): boolean {
-  const [program] = programs;
-  if (program === undefined || programs.length !== 1 || writes.length > 0 || writesUnknown) return false;
-  return transferPrograms.has(program) && !/[;&|<>`$\n]/.test(text);
 }

@@ -25,6 +25,32 @@ permit (
   resource is Connection
 );
 
+@id("engineers-use-the-shops-hosts")
+permit (
+  principal in Group::"engineers",
+  action in [Action::"ssh:shell", Action::"ssh:exec", Action::"ssh:sftp", Action::"ssh:forward"],
+  resource in Label::"team=shop"
+);
+
+@id("contractors-look-around-on-hosts")
+@message("contractors run ls, cat, grep and the like here, and nothing that cannot be read")
+permit (
+  principal in Group::"contractors",
+  action == Action::"ssh:exec",
+  resource in Label::"team=shop"
+) when {
+  context.command.unknown.isEmpty() && context.command.writes.isEmpty() && !context.command.writesUnknown &&
+  ["ls", "cat", "head", "tail", "grep", "wc", "df", "du", "ps", "uptime", "id", "pwd", "echo", "date", "whoami",
+   "hostname", "uname"].containsAll(context.command.programs)
+};
+
+@id("contractors-fetch-files-from-hosts")
+permit (
+  principal in Group::"contractors",
+  action == Action::"ssh:sftp",
+  resource in Label::"team=shop"
+) when { ["read", "list", "stat", "read-link"].contains(context.file.operation) };
+
 @id("everyone-sees-their-own-sessions")
 permit (
   principal is User,
@@ -59,6 +85,23 @@ permit (
 export const demoConnectionName = 'shop-db';
 export const demoTargetUser = 'shop';
 export const demoTargetDatabase = 'shop';
+
+export const demoHostName = 'shop-host';
+/** Where its server listens comes out when that starts. */
+export const demoHostAddress = 'demo:22';
+
+/** shop-host as an admin would write it: this very machine, as the user who runs the demo. */
+export function demoHost(input: { user: string; privateKey: string; hostKey: string }): ConnectionInput {
+  return {
+    name: demoHostName,
+    protocol: 'ssh',
+    address: demoHostAddress,
+    hostKeys: [input.hostKey],
+    credential: { user: input.user, privateKey: input.privateKey },
+    labels: { team: 'shop', environment: 'demo' },
+    masks: [{ detect: ['card', 'iban', 'key'], with: 'partial' }],
+  };
+}
 
 /** shop-db as an admin would write it. `address` and `authentication` follow from how the target can run here. */
 export function demoConnection(input: {
