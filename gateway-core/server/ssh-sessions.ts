@@ -11,6 +11,7 @@ import type { DetectMask, MaskRule } from '../contract/masks.js';
 import { createStreamMasker } from '../masking/stream-masker.js';
 import { type Attempt, SshDoor } from '../proxy/ssh/client.js';
 import { createSshJudge } from '../proxy/ssh/judge.js';
+import { loadLibrary } from '../proxy/ssh/library.js';
 import { SshSession } from '../proxy/ssh/session.js';
 import { connectTarget, type SshTarget, type TargetLeg } from '../proxy/ssh/target.js';
 import type { Connection } from './connections.js';
@@ -43,6 +44,11 @@ export class SshSessions {
     this.#rooms = rooms;
     this.#commons = commons;
     this.#door = new SshDoor(rooms.ssh.identity);
+    if (!loadLibrary().native)
+      rooms.recorder.complain(
+        'SSH runs without its native half, several times slower: build the package ssh2 anew',
+        undefined,
+      );
   }
 
   /** One upgraded stream: who is there is known, and needs to prove nothing more. False: nothing came that is a session. */

@@ -18,6 +18,7 @@ import { delegationVariables } from '../client/inherited.js';
 import type { Looking } from '../tunnel/behind.js';
 import { programVariables } from '../tunnel/lines.js';
 import { passfileText } from '../tunnel/passfile.js';
+import { hostKeysOf, sshVariables, writeSshFiles } from '../tunnel/ssh-files.js';
 import { openTunnel, type Tunnel, type TunnelEvent } from '../tunnel/tunnel.js';
 
 /** How long the last bytes of programs may take after the child has ended. */
@@ -113,10 +114,19 @@ class RunningChild implements Child {
     this.#directory ??= this.#options.isolated ?? mkdtempSync(join(tmpdir(), 'throughline-run-'));
     const services = join(this.#directory, 'pg_service.conf');
     const passfile = this.#passfile(places, this.#directory);
-    writeFileSync(services, places.map((place) => serviceOf(place, passfile)).join('\n'), { mode: 0o600 });
+    writeFileSync(
+      services,
+      places
+        .filter(({ detail }) => detail.protocol === 'postgres')
+        .map((place) => serviceOf(place, passfile))
+        .join('\n'),
+      { mode: 0o600 },
+    );
     const { id, handle, chain } = this.answer;
+    const first = places.find(({ detail }) => detail.protocol === 'postgres');
     return {
-      ...(places[0] === undefined ? {} : programVariables({ ...places[0], ...places[0].tunnel, passfile })),
+      ...(first === undefined ? {} : programVariables({ ...first, ...first.tunnel, passfile })),
+      ...(await this.#sshVariables(places, this.#directory)),
       PGSERVICEFILE: services,
       [delegationVariables.id]: id,
       ...(handle === undefined || this.#options.isolated !== undefined
@@ -125,6 +135,17 @@ class RunningChild implements Child {
       [delegationVariables.gateway]: this.gateway.url,
       THROUGHLINE_AGENT: chain.at(-1)?.name ?? '',
     };
+  }
+
+  /** An ssh, scp and sftp that know the way, first in PATH. */
+  async #sshVariables(places: readonly ChildPlace[], directory: string): Promise<Record<string, string>> {
+    const ways = places
+      .filter(({ detail }) => detail.protocol === 'ssh')
+      .map(({ detail, tunnel: { host, port } }) => ({ connection: detail.name, host, port }));
+    if (ways.length === 0) return {};
+    const hostKeys = hostKeysOf(await api.gateway(this.gateway));
+    const path = process.env['PATH'];
+    return sshVariables(path, writeSshFiles(directory, ways, hostKeys, path));
   }
 
   /** Where tunnels have passwords: the file that holds them. */
@@ -154,12 +175,19 @@ class RunningChild implements Child {
     const reachable = (await api.connections(this.gateway)).filter(({ access }) => access === 'allowed');
     const places: ChildPlace[] = [];
     for (const detail of reachable.slice(0, tunnelsMax)) {
+      // OpenSSH reaches no unix socket by itself: an isolated program has no SSH connections.
+      if (
+        detail.protocol === 'ssh' &&
+        (this.#options.isolated !== undefined || this.#options.lookUp === 'never')
+      )
+        continue;
       const { attribute, lookUp, report, isolated } = this.#options;
       const directory = isolated === undefined ? undefined : join(isolated, detail.name);
       if (directory !== undefined) mkdirSync(directory, { mode: 0o700 });
       const tunnel = await openTunnel({
         gateway: this.gateway,
         connection: detail.name,
+        protocol: detail.protocol,
         ...(directory === undefined ? {} : { directory }),
         ...(attribute === undefined ? {} : { attribute }),
         ...(lookUp === undefined ? {} : { lookUp }),

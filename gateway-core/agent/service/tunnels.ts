@@ -6,8 +6,9 @@ import { api } from '../client/api.js';
 import type { Gateway } from '../client/gateway.js';
 import type { ClientState } from '../client/state.js';
 import { socketLooking } from '../tunnel/behind.js';
-import { tunnelLines } from '../tunnel/lines.js';
+import { sshLines, tunnelLines } from '../tunnel/lines.js';
 import { type Passfile, passfileOf } from '../tunnel/passfile.js';
+import { hostKeysOf, keepSshFiles, type SshTunnelPlace } from '../tunnel/ssh-files.js';
 import { openTunnel, type Tunnel, type TunnelEvent } from '../tunnel/tunnel.js';
 import type { Emit } from './emit.js';
 import { toBridgeError } from './failure.js';
@@ -64,17 +65,16 @@ export class Tunnels {
     try {
       const gateway = this.#options.gateway();
       const detail = await detailOf(gateway, connection);
-      entry.tunnel = await this.#listen(gateway.url, connection, port, entry);
+      entry.tunnel = await this.#listen(gateway.url, detail, port, entry);
       if (this.#held.get(connection) !== entry) await this.#abandon(entry.tunnel);
       const { host, port: listening, password } = entry.tunnel;
-      const place = {
-        host,
-        port: listening,
-        user: detail.user ?? 'throughline',
-        database: detail.database ?? connection,
-      };
+      const isSsh = detail.protocol === 'ssh';
+      const user = detail.user ?? (isSsh ? connection : 'throughline');
+      const place = { host, port: listening, user, database: detail.database ?? (isSsh ? '' : connection) };
       entry.passfile = passfileOf(entry.tunnel);
-      const lines = tunnelLines({ ...place, passfile: entry.passfile?.path });
+      const lines = isSsh
+        ? sshLines(connection, await this.#sshFiles(gateway, { connection, host, port: listening }))
+        : tunnelLines({ ...place, passfile: entry.passfile?.path });
       const secret = password === undefined ? {} : { password };
       entry.view = { ...entry.view, ...place, ...secret, state: 'open', lines };
       this.#tell();
@@ -120,12 +120,23 @@ export class Tunnels {
     });
   }
 
-  async #listen(url: string, connection: string, port: number | undefined, entry: Held): Promise<Tunnel> {
+  async #sshFiles(gateway: Gateway, place: SshTunnelPlace): Promise<ReturnType<typeof keepSshFiles>> {
+    const hostKeys = hostKeysOf(await api.gateway(gateway));
+    return keepSshFiles(this.#options.state.home.state, place, hostKeys);
+  }
+
+  async #listen(
+    url: string,
+    { name: connection, protocol }: ConnectionDetail,
+    port: number | undefined,
+    entry: Held,
+  ): Promise<Tunnel> {
     const options = {
       gateway: {
         openStream: (name: string, lineage?: Lineage) => this.#options.gateway().openStream(name, lineage),
       },
       connection,
+      protocol,
       report: (event: TunnelEvent) => this.#report(entry, event),
       ...(await socketLooking(this.#options.state)),
     };
@@ -199,7 +210,7 @@ function emptyView(connection: string): TunnelView {
     database: '',
     sockets: 0,
     refused: 0,
-    lines: { psql: '', uri: '', jdbc: '', environment: '' },
+    lines: [],
   };
 }
 

@@ -50,22 +50,34 @@ export function programVariables(address: TunnelAddress): Record<string, string>
 }
 
 /** What a person pastes into other tools to go through a tunnel. No password stands in any of them. */
-export function tunnelLines(place: TunnelAddress & { readonly database: string }): {
-  psql: string;
-  uri: string;
-  jdbc: string;
-  environment: string;
-} {
+export function tunnelLines(place: TunnelAddress & { readonly database: string }): TunnelLine[] {
   const { host, port, user, database, passfile } = place;
   const [name, base] = [encodeURIComponent(user), encodeURIComponent(database)];
-  return {
-    psql: psqlCommand({ host, port, user, dbname: database, passfile }),
-    uri: `postgresql://${name}@${host}:${port}/${base}?sslmode=disable${
-      passfile === undefined ? '' : `&passfile=${encodeURIComponent(passfile)}`
-    }`,
-    jdbc: `jdbc:postgresql://${host}:${port}/${base}?user=${name}&sslmode=disable`,
-    environment: Object.entries(libpqVariables(place))
-      .map(([key, value]) => `export ${key}=${shellWord(value)}`)
-      .join('; '),
-  };
+  const pass = passfile === undefined ? '' : `&passfile=${encodeURIComponent(passfile)}`;
+  const variables = Object.entries(libpqVariables(place));
+  return [
+    { name: 'psql', text: psqlCommand({ host, port, user, dbname: database, passfile }) },
+    { name: 'URI', text: `postgresql://${name}@${host}:${port}/${base}?sslmode=disable${pass}` },
+    { name: 'JDBC', text: `jdbc:postgresql://${host}:${port}/${base}?user=${name}&sslmode=disable` },
+    {
+      name: 'Environment',
+      text: variables.map(([key, value]) => `export ${key}=${shellWord(value)}`).join('; '),
+    },
+  ];
+}
+
+/** The same for a tunnel to an SSH connection. */
+export function sshLines(
+  connection: string,
+  { config, include }: { config: string; include: string },
+): TunnelLine[] {
+  return [
+    { name: 'ssh', text: `ssh -F ${shellWord(config)} ${connection}` },
+    { name: '~/.ssh/config', text: `Include ${include}` },
+  ];
+}
+
+export interface TunnelLine {
+  readonly name: string;
+  readonly text: string;
 }

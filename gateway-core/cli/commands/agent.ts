@@ -129,11 +129,12 @@ function sayTunnel(
 ): void {
   if (context.json) {
     const secret = password === undefined ? {} : { password };
-    const place = state === 'open' ? { host, port, user, database, ...secret, command: lines.psql } : {};
+    const place = state === 'open' ? { host, port, user, database, ...secret, command: lines[0]?.text } : {};
     const failure = error === undefined ? {} : { error: { code: error.code, message: error.message } };
     return printJson(context.stdout, { at: now(), tunnel: { connection, state, ...place, ...failure } });
   }
-  if (state === 'open') return print(context.stdout, bold(connection), `  ${host}:${port}  ${lines.psql}`);
+  if (state === 'open')
+    return print(context.stdout, bold(connection), `  ${host}:${port}  ${lines[0]?.text ?? ''}`);
   print(context.stderr, yellow(connection), `  not open: ${error?.message ?? state}`);
 }
 

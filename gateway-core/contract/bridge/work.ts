@@ -21,8 +21,8 @@ export const TunnelView = z.object({
   error: BridgeError.optional(),
   /** Refusals since it opened: other users of this machine, too many sockets. */
   refused: z.number().int(),
-  /** Ready to paste, by what they are for: psql, uri, jdbc, environment. */
-  lines: z.object({ psql: z.string(), uri: z.string(), jdbc: z.string(), environment: z.string() }),
+  /** Ready to paste, by the tool that they are for; the first is a command. Empty while it does not listen. */
+  lines: z.array(z.object({ name: z.string(), text: z.string() })),
 });
 export type TunnelView = z.infer<typeof TunnelView>;
 

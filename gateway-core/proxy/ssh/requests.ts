@@ -1,3 +1,4 @@
+import { steersPrograms } from '../../codec/shell/environment.js';
 import {
   type ConnectionMessage,
   readEnvironment,
@@ -23,8 +24,6 @@ type Request = Extract<ConnectionMessage, { kind: 'request' }>;
 type GlobalRequest = Extract<ConnectionMessage, { kind: 'global-request' }>;
 type Hold = (work: (done: () => void) => void) => void;
 
-/** Variables of the locale and the terminal change what a program says, not which one runs. */
-const plainEnvironment = /^(LANG|LANGUAGE|LC_[A-Z]+|TERM|COLORTERM|TZ|NO_COLOR)$/;
 const terminalSidesMax = 10_000;
 /** Requests on a running channel that begin nothing: signals, flow control, keep-alives. */
 const harmless = new Set(['signal', 'break', 'xon-xoff', 'eow@openssh.com', 'keepalive@openssh.com']);
@@ -106,7 +105,7 @@ export class Requests {
       refuseUnknown(this.#parts, channel, message.wantReply);
       return;
     }
-    if (!plainEnvironment.test(name)) channel.environment.push(name);
+    if (steersPrograms(name, true)) channel.environment.push(name);
     this.#pass(channel, message, payload);
   }
 

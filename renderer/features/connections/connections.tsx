@@ -195,9 +195,9 @@ function ConnectionMenu({
         {tunnel?.state === 'open' ? (
           <Menu.Item
             leftSection={<IconArrowsLeftRight size={15} />}
-            onClick={() => void navigator.clipboard.writeText(tunnel.lines.psql)}
+            onClick={() => void navigator.clipboard.writeText(tunnel.lines[0]?.text ?? '')}
           >
-            Copy the psql line
+            Copy the {tunnel.lines[0]?.name} line
           </Menu.Item>
         ) : (
           <Menu.Item

@@ -99,13 +99,6 @@ export function Tunnels() {
   );
 }
 
-const lines = [
-  ['psql', 'psql'],
-  ['uri', 'URI'],
-  ['jdbc', 'JDBC (DataGrip)'],
-  ['environment', 'Environment'],
-] as const;
-
 function Tunnel({ tunnel, close }: { readonly tunnel: TunnelView; readonly close: () => void }) {
   const { connection, state, host, port, sockets, refused, error, password } = tunnel;
   const kept = useKnown(({ preferences }) => preferences.tunnels);
@@ -172,11 +165,11 @@ function Tunnel({ tunnel, close }: { readonly tunnel: TunnelView; readonly close
               </dd>
             </div>
           )}
-          {lines.map(([key, label]) => (
-            <div key={key}>
-              <dt>{label}</dt>
+          {tunnel.lines.map(({ name, text }) => (
+            <div key={name}>
+              <dt>{name}</dt>
               <dd>
-                <CopyLine text={tunnel.lines[key]} label={`Copy the ${label} line`} />
+                <CopyLine text={text} label={`Copy the ${name} line`} />
               </dd>
             </div>
           ))}

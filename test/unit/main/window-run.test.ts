@@ -92,7 +92,7 @@ const tunnel = (connection: string, state: TunnelView['state'] = 'open'): Tunnel
   database: 'shop',
   sockets: 0,
   refused: 0,
-  lines: { psql: '', uri: '', jdbc: '', environment: '' },
+  lines: [],
 });
 /** What the page of the last window says, and what it has heard. */
 const say = (message: unknown): void =>
