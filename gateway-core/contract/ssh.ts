@@ -33,9 +33,9 @@ export interface CommandFacts {
   readonly programs: readonly string[];
   /** The same with the path as it was written, where one was written. */
   readonly paths: readonly string[];
-  /** Files that redirections write to; `unknown` names where such a name is made at run time: `dynamic-script` is not set for it. */
+  /** Files that redirections write to, and tee, dd, sed -i and their kin. What other programs write (cp, tar) is not here. */
   readonly writes: readonly string[];
-  /** Some redirection's file is made at run time. */
+  /** Some such file's name is made at run time. No `unknown` is set for it. */
   readonly writesUnknown: boolean;
   /** Runs as somebody else: sudo, su, doas, runuser, pkexec, setpriv, chroot, nsenter. */
   readonly elevated: boolean;

@@ -87,6 +87,21 @@ const gitVerbs: ReadonlySet<string> = new Set(
 const gitRisk =
   /^(-[a-zA-Z]*[cuxO]|--(conf|exec|upl|rec|open|ext|tex|too|ed|stra|templ|gpg|sig|rec))|^ext::|::/;
 
+/** `tee FILE...` */
+export const tee: Program = (words, run) => {
+  for (const word of words) if (!word.start.startsWith('-')) run.write(word);
+};
+
+/** `dd of=FILE` */
+export const dd: Program = (words, run) => {
+  for (const word of words) {
+    if (word.start.startsWith('of=')) {
+      const text = word.text.slice(3);
+      run.write({ ...word, text, start: word.start.slice(3) });
+    } else if (word.kind !== 'plain' && 'of='.startsWith(word.start)) run.write(word);
+  }
+};
+
 /** Programs whose options run others: words that may be such an option make an interpreter of it. */
 export interface RiskTable {
   /** Letters, wherever in a bundle. */

@@ -1,7 +1,7 @@
 import type { CommandUnknown } from '../../../contract/ssh.js';
 import type { Program } from '../run.js';
 import { builtins } from './builtins.js';
-import { awk, git, type RiskTable, risky, sed } from './languages.js';
+import { awk, dd, git, type RiskTable, risky, sed, tee } from './languages.js';
 import { launchers } from './launchers.js';
 import { alias, evaluate, flock, runuser, script, shell, su, trap } from './shells.js';
 import { elsewhere, env, find, loader, multiplexer, parallel, ssh, xargs } from './spread.js';
@@ -98,6 +98,8 @@ put('docker podman nerdctl kubectl oc', elsewhere);
 put('sed gsed', sed);
 put('awk', awk);
 put('git', git);
+put('tee sponge', tee);
+put('dd', dd);
 
 /** What is known of the program, by the last segment of its path; undefined: nothing but its name. */
 export function programOf(base: string): Program | undefined {
