@@ -11,16 +11,23 @@ export interface Argument {
   readonly text: string;
   /** What it begins with for certain. The whole text of a plain word. */
   readonly start: string;
+  /** It may become several words, or none: then nothing is certain of any but the first. Only where it is not plain. */
+  readonly splits: boolean;
   /** Written without any quote, backslash or expansion, so that no shell reads it in another way. */
   readonly bare: boolean;
 }
 
 export function plainArgument(text: string): Argument {
-  return { kind: 'plain', text, start: text, bare: false };
+  return { kind: 'plain', text, start: text, splits: false, bare: false };
 }
 
 /** A word that the target makes: input of xargs, names that find puts in. */
-export const unknownArgument: Argument = { kind: 'dynamic', text: '', start: '', bare: false };
+export const unknownArgument: Argument = { kind: 'dynamic', text: '', start: '', splits: true, bare: false };
+
+/** Whether the word may turn out to be an option, or to bring one. */
+export function mayBeOption(word: Argument): boolean {
+  return word.kind !== 'plain' && (word.splits || word.start === '' || word.start.startsWith('-'));
+}
 
 export function argumentOf(word: CommandArgument): Argument {
   if (word.type === 'Assignment') return assignmentArgument(word.text, word.value);
@@ -30,50 +37,60 @@ export function argumentOf(word: CommandArgument): Argument {
   const { parts } = word;
   if (parts === undefined) {
     const bare = word.text === text;
-    return tilde ? { kind: 'pattern', text, start: '~', bare } : { kind: 'plain', text, start: text, bare };
+    const kind = tilde ? 'pattern' : 'plain';
+    return { kind, text, start: tilde ? '~' : text, splits: false, bare };
   }
   const made = startOf(parts);
-  if (made.kind === 'plain' && tilde) return { kind: 'pattern', text, start: '~', bare: false };
-  return { kind: made.kind, text, start: made.start, bare: false };
+  if (made.kind === 'plain' && tilde)
+    return { kind: 'pattern', text, start: '~', splits: false, bare: false };
+  return { ...made, text, bare: false };
 }
 
 function assignmentArgument(text: string, value: Word | { readonly type: 'ArrayValue' }): Argument {
   const equals = text.indexOf('=') + 1;
   const start = text.slice(0, equals);
-  if (value.type !== 'Word') return { kind: 'dynamic', text, start, bare: false };
+  if (value.type !== 'Word') return { kind: 'dynamic', text, start, splits: false, bare: false };
   const inner = argumentOf(value);
-  return { kind: inner.kind, text: start + inner.text, start: start + inner.start, bare: false };
+  return { ...inner, text: start + inner.text, start: start + inner.start, bare: false };
 }
 
-function startOf(parts: readonly WordPart[]): Pick<Argument, 'kind' | 'start'> {
+type Made = Pick<Argument, 'kind' | 'start' | 'splits'>;
+
+function startOf(parts: readonly WordPart[], quoted = false): Made {
   let kind: Argument['kind'] = 'plain';
   let start = '';
+  let splits = false;
   for (const part of parts) {
-    const made = partOf(part);
+    const made = partOf(part, quoted);
     if (kind === 'plain') start += made.start;
     if (made.kind !== 'plain' && kind !== 'dynamic') kind = made.kind;
+    splits ||= made.splits;
   }
-  return { kind, start };
+  return { kind, start, splits };
 }
 
-function partOf(part: WordPart): Pick<Argument, 'kind' | 'start'> {
+function partOf(part: WordPart, quoted: boolean): Made {
   switch (part.type) {
     case 'Literal':
     case 'SingleQuoted':
     case 'AnsiCQuoted':
-      return { kind: 'plain', start: part.value };
+      return { kind: 'plain', start: part.value, splits: false };
     case 'DoubleQuoted':
     case 'LocaleString':
-      return startOf(part.parts);
+      return startOf(part.parts, true);
     case 'Glob':
     case 'ExtendedGlob':
     case 'BraceExpansion':
-      return { kind: 'pattern', start: '' };
+      // More words, but each of them with what stands before.
+      return { kind: 'pattern', start: '', splits: false };
     case 'SimpleExpansion':
     case 'ParameterExpansion':
+      // "$@" and "${a[@]}" are many words inside of quotes, too.
+      return { kind: 'dynamic', start: '', splits: !quoted || part.text.includes('@') };
     case 'CommandExpansion':
     case 'ArithmeticExpansion':
+      return { kind: 'dynamic', start: '', splits: !quoted };
     case 'ProcessSubstitution':
-      return { kind: 'dynamic', start: '' };
+      return { kind: 'dynamic', start: '', splits: false };
   }
 }

@@ -1,4 +1,4 @@
-import type { Argument } from './arguments.js';
+import { type Argument, mayBeOption, plainArgument } from './arguments.js';
 
 /** The options of a program that runs another one, as far as finding that other one needs. Letters without their dash. */
 export interface OptionTable {
@@ -50,7 +50,7 @@ class OptionReader {
       if (word === undefined) return;
       if (word.kind !== 'plain') {
         // It may be an option, several words, or none.
-        if (word.start === '' || word.start.startsWith('-')) this.sure = false;
+        if (mayBeOption(word)) this.sure = false;
         return;
       }
       if (word.text === '--') {
@@ -72,7 +72,7 @@ class OptionReader {
     const full = this.#fullName(name);
     if (full === undefined) this.sure = false;
     if (value !== undefined) {
-      this.given.push({ name: full?.name ?? name, value: plainValue(value) });
+      this.given.push({ name: full?.name ?? name, value: plainArgument(value) });
     } else if (full?.valued === true) this.#nextIsValue(full.name);
     else this.given.push({ name: full?.name ?? name, value: undefined });
   }
@@ -95,12 +95,12 @@ class OptionReader {
     for (let index = 1; index < text.length; index += 1) {
       const letter = text.charAt(index);
       if (optional.includes(letter)) {
-        this.given.push({ name: letter, value: plainValue(text.slice(index + 1)) });
+        this.given.push({ name: letter, value: plainArgument(text.slice(index + 1)) });
         return;
       }
       if (valued.includes(letter)) {
         if (index + 1 < text.length)
-          this.given.push({ name: letter, value: plainValue(text.slice(index + 1)) });
+          this.given.push({ name: letter, value: plainArgument(text.slice(index + 1)) });
         else this.#nextIsValue(letter);
         return;
       }
@@ -116,8 +116,4 @@ class OptionReader {
     if (value !== undefined && value.kind !== 'plain') this.sure = false;
     this.given.push({ name, value });
   }
-}
-
-function plainValue(text: string): Argument {
-  return { kind: 'plain', text, start: text, bare: false };
 }

@@ -1,7 +1,6 @@
-import type { Argument } from '../arguments.js';
+import { type Argument, mayBeOption } from '../arguments.js';
 import { readOptions } from '../options.js';
 import type { Program, Run } from '../run.js';
-import { mayBeOption } from './spread.js';
 
 /**
  * Builtins that take names of variables. bash evaluates the index of such a name, so `a[$(rm x)]` in quotes runs rm;
@@ -15,7 +14,13 @@ function named(exported: boolean): Program {
 
 function name(word: Argument, exported: boolean, run: Run): void {
   const equals = word.start.indexOf('=');
-  const certain = equals >= 0 ? word.start.slice(0, equals) : word.kind === 'plain' ? word.text : undefined;
+  const certain = word.splits
+    ? undefined
+    : equals >= 0
+      ? word.start.slice(0, equals)
+      : word.kind === 'plain'
+        ? word.text
+        : undefined;
   if (certain === undefined) {
     run.unknown('dynamic-script');
     run.unknown('environment');
@@ -57,7 +62,7 @@ const test: Program = (words, run) => {
 const printf: Program = (words, run) => {
   const first = words[0];
   if (first === undefined) return;
-  if (mayBeOption(first) && first.kind !== 'plain') run.unknown('dynamic-script');
+  if (mayBeOption(first)) run.unknown('dynamic-script');
   if (first.text === '-v' && words[1] !== undefined) name(words[1], false, run);
   else if (first.text.startsWith('-v')) run.unknown('dynamic-script');
 };

@@ -1,4 +1,4 @@
-import type { Argument } from '../arguments.js';
+import { type Argument, mayBeOption, plainArgument } from '../arguments.js';
 import { shellLimits } from '../limits.js';
 import { readOptions } from '../options.js';
 import type { Program, Run } from '../run.js';
@@ -33,9 +33,7 @@ export const sed: Program = (words, run) => {
   const operands = words.slice(options.operandsAt);
   if (scripts.length === 0 && !files) scripts.push(operands.shift());
   // GNU's getopt takes options from anywhere.
-  const late = operands.some(
-    (word) => word.start.startsWith('-') || (word.kind !== 'plain' && word.start === ''),
-  );
+  const late = operands.some((word) => word.start.startsWith('-') || mayBeOption(word));
   if (!options.sure || files || late || !scripts.every(harmlessSed)) run.unknown('interpreter');
   if (!options.given.some(({ name }) => name === 'i' || name === 'I' || name === 'in-place')) return;
   for (const word of operands) run.write(word);
@@ -62,8 +60,9 @@ export const awk: Program = (words, run) => {
   if (!harmless) run.unknown('interpreter');
 };
 
-/** git as far as it reads and moves its own objects. Hooks and configuration are the target's. */
+/** git runs hooks, and what a repository's configuration names: `remote`, always. Its own options may do more than that. */
 export const git: Program = (words, run) => {
+  run.unknown('remote');
   const options = readOptions(words, {
     flags: 'P',
     valued: 'C',
@@ -74,8 +73,7 @@ export const git: Program = (words, run) => {
   if (!options.sure || (verb !== undefined && !gitVerbs.has(verb.kind === 'plain' ? verb.text : ''))) {
     run.unknown('interpreter');
   }
-  if (rest.some((word) => gitRisk.test(word.start) || (word.kind !== 'plain' && word.start === '')))
-    run.unknown('interpreter');
+  if (rest.some((word) => gitRisk.test(word.start) || mayBeOption(word))) run.unknown('interpreter');
   for (const word of rest) if (/^(-o|--outpu)/.test(word.start)) run.write(word);
 };
 const gitVerbs: ReadonlySet<string> = new Set(
@@ -119,7 +117,7 @@ export function risky(table: RiskTable): Program {
   return (words, run) => {
     for (const [index, word] of words.entries()) {
       // -- ends options for most, but not all of them: what stands behind it is looked at like the rest.
-      if (word.kind !== 'plain' && (word.start === '' || word.start === '-')) run.unknown('interpreter');
+      if (mayBeOption(word)) run.unknown('interpreter');
       if (isRisk(table, word, index)) run.unknown('interpreter');
       writes(table, words, index, run);
     }
@@ -145,7 +143,7 @@ function writes(table: RiskTable, words: readonly Argument[], index: number, run
     if (at < 0) continue;
     const value = word.text.slice(at + 1);
     const next = words[index + 1];
-    if (value !== '') run.write({ kind: 'plain', text: value, start: value, bare: false });
+    if (value !== '') run.write(plainArgument(value));
     else if (next !== undefined) run.write(next);
   }
 }

@@ -4,7 +4,7 @@ import { launcher } from './launcher.js';
 /** Programs that run the program that stands behind their options. From their manuals: util-linux, coreutils, sudo, OpenBSD. */
 export const launchers: readonly (readonly [names: string, Program])[] = [
   [
-    'nohup builtin noglob nocorrect fakeroot unbuffer catchsegv chronic setarch linux32 linux64 ssh-agent',
+    'nohup builtin noglob nocorrect fakeroot unbuffer catchsegv chronic setarch linux32 linux64 ssh-agent eatmydata torsocks torify proxychains proxychains4 run-one tini dumb-init systemd-inhibit cgexec uclampset choom daemonize run0 please',
     launcher({ longFlags: ['help', 'version'] }),
   ],
   ['command', launcher({ flags: 'pvV', quiet: ['v', 'V'] })],

@@ -1,4 +1,4 @@
-import { unknownArgument } from '../arguments.js';
+import { mayBeOption, plainArgument, unknownArgument } from '../arguments.js';
 import { readOptions } from '../options.js';
 import type { Program, Run } from '../run.js';
 
@@ -13,7 +13,7 @@ export const shell: Program = (words, run) => {
   let fromInput = false;
   let at = 0;
   for (let word = words[at]; word !== undefined; word = words[at]) {
-    if (word.kind !== 'plain' && !/^[^-+]/.test(word.start)) {
+    if (word.kind !== 'plain' && (word.splits || !/^[^-+]/.test(word.start))) {
       run.unknown('dynamic-script');
       return;
     }
@@ -84,7 +84,7 @@ export const alias: Program = (words, run) => {
     run.unknown('dynamic-script');
     if (word.kind !== 'plain') continue;
     const text = word.text.slice(equals + 1);
-    run.text([{ kind: 'plain', text, start: text, bare: false }]);
+    run.text([plainArgument(text)]);
   }
 };
 
@@ -165,7 +165,7 @@ export const script: Program = (words, run) => {
   for (const { value } of texts) run.text([value ?? unknownArgument]);
   for (const word of words.slice(options.operandsAt)) {
     // Its options may also stand behind the file.
-    if (word.start.startsWith('-')) run.unknown('dynamic-script');
+    if (word.start.startsWith('-') || mayBeOption(word)) run.unknown('dynamic-script');
     run.write(word);
   }
 };

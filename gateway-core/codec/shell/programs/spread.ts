@@ -1,4 +1,4 @@
-import { type Argument, plainArgument, unknownArgument } from '../arguments.js';
+import { type Argument, mayBeOption, plainArgument, unknownArgument } from '../arguments.js';
 import { readOptions } from '../options.js';
 import type { Program, Run } from '../run.js';
 import { setsVariable } from './launcher.js';
@@ -68,6 +68,7 @@ export const xargs: Program = (words, run) => {
   if (!options.sure) run.unknown('dynamic-program');
   const names: string[] = [];
   for (const { name, value } of options.given) {
+    if (name === 'process-slot-var') run.unknown('environment');
     if (name === 'I' || name === 'J' || name === 'i' || name === 'replace') names.push(value?.text || '{}');
   }
   const rest = words.slice(options.operandsAt);
@@ -79,7 +80,7 @@ function replaced(word: Argument, names: readonly string[]): Argument {
   if (word.kind === 'dynamic') return word;
   const at = names.map((name) => word.text.indexOf(name)).filter((index) => index >= 0);
   if (at.length === 0) return word;
-  return { kind: 'dynamic', text: word.text, start: word.text.slice(0, Math.min(...at)), bare: false };
+  return { ...word, kind: 'dynamic', start: word.text.slice(0, Math.min(...at)), bare: false };
 }
 
 const findRuns = new Set(['-exec', '-execdir', '-ok', '-okdir']);
@@ -111,11 +112,6 @@ function endOfAction(words: readonly Argument[], from: number): number {
     end += 1;
   }
   return end;
-}
-
-/** Whether the word may turn out to begin with a dash. */
-export function mayBeOption(word: Argument): boolean {
-  return word.kind !== 'plain' && (word.start === '' || word.start.startsWith('-'));
 }
 
 /** `ssh [options] host [words...]`: the words are joined and read by a shell elsewhere, whose programs are named here, too. */

@@ -15,6 +15,7 @@ const interpreters = `python pypy ipython perl ruby irb node nodejs deno bun tsx
  fish csh tcsh pwsh powershell elvish xonsh nu ion rc es screen tmux byobu zellij dtach abduco mc ranger nnn vifm lf top htop
  gnuplot m4 cpp jq yq xmlstarlet xsltproc pdflatex latex tex lualatex w3m lynx links elinks mutt mail mailx sendmail exim pine
  ansible ansible-playbook puppet salt-call terraform packer vagrant aws gcloud az osascript tshark wireshark dtrace bpftrace stap perf valgrind
+ cpulimit proot fakechroot tsocks nsjail entr hyperfine xterm uxterm urxvt ksu super calife debugfs dmsetup
  rpmbuild dpkg-buildpackage debuild fpm cscope ctags run-mailcap xdg-open open zsoelim troff groff nroff dialog whiptail zenity rlwrap rlogin rsh`;
 
 /** Programs that run what stands in files, services or machines that only the target knows. */
