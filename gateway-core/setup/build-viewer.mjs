@@ -59,7 +59,7 @@ function inScript(code) {
 }
 
 /** In this order: what is said later counts. */
-const styles = ['base', 'overview', 'lists', 'detail', 'sizes'];
+const styles = ['base', 'overview', 'lists', 'detail', 'terminal', 'sizes'];
 
 function styleText() {
   const files = styles.map((name) => readFileSync(join(source, 'style', `${name}.css`), 'utf8'));

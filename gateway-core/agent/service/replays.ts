@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { HarmlessOutput } from '../../codec/terminal/harmless.js';
 import { ReadableText } from '../../codec/terminal/readable.js';
+import { ReplayedTerminals } from '../../codec/terminal/replayed.js';
 import type { ReplayItem } from '../../contract/api.js';
-import type { ReplayHead, ReplayTerminal } from '../../contract/bridge/work.js';
+import type { ReplayHead } from '../../contract/bridge/work.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { serviceLimits } from './limits.js';
 
@@ -27,7 +27,7 @@ export class Replays {
     let durationMs = 0;
     let live = true;
     let cut = false;
-    const terminals = new Terminals();
+    const terminals = new ReplayedTerminals();
     for await (const read of items) {
       const item = terminals.add(read);
       const line = Buffer.from(JSON.stringify(item));
@@ -119,45 +119,6 @@ export class Replays {
     const held = this.#held.get(replay);
     if (held !== undefined) return held;
     throw closed();
-  }
-}
-
-const defaultSize = { columns: 80, rows: 24 };
-/** Times closer to each other say nothing about what is idle; more of them than this are not told. */
-const activityGapMs = 250;
-const activityMax = 20_000;
-
-/** What a replay is told of its terminals; and only what paints goes on to a window. */
-class Terminals {
-  readonly found: Mutable<ReplayTerminal>[] = [];
-  readonly activityMs: number[] = [];
-  readonly #bySeq = new Map<
-    number,
-    { readonly view: Mutable<ReplayTerminal>; readonly output: HarmlessOutput }
-  >();
-
-  /** The item as a window may have it. */
-  add(item: ReplayItem): ReplayItem {
-    if (item.kind !== 'terminal' && item.kind !== 'size') return item;
-    const one = this.#bySeq.get(item.seq) ?? this.#open(item.seq, item.atMs);
-    one.view.toMs = Math.max(one.view.toMs, item.atMs);
-    if (item.kind === 'size') {
-      if (one.view.toMs === one.view.fromMs)
-        Object.assign(one.view, { columns: item.columns, rows: item.rows });
-      return item;
-    }
-    const last = this.activityMs.at(-1) ?? Number.NEGATIVE_INFINITY;
-    if (item.atMs - last >= activityGapMs && this.activityMs.length < activityMax)
-      this.activityMs.push(item.atMs);
-    return { ...item, data: one.output.push(item.data) };
-  }
-
-  #open(seq: number, atMs: number) {
-    const view = { seq, ...defaultSize, fromMs: atMs, toMs: atMs };
-    const one = { view, output: new HarmlessOutput() };
-    this.found.push(view);
-    this.#bySeq.set(seq, one);
-    return one;
   }
 }
 

@@ -151,5 +151,6 @@ function widen(widths: number[], values: readonly (string | null)[]): void {
 function weight(item: ReplayItem): number {
   if (item.kind === 'row') return item.values.reduce((sum, value) => sum + (value?.length ?? 4) + 3, 20);
   if (item.kind === 'columns') return item.columns.reduce((sum, name) => sum + name.length + 3, 20);
+  if (item.kind === 'terminal') return item.data.length + 60;
   return 'text' in item ? item.text.length + 60 : 60;
 }

@@ -1,3 +1,4 @@
+import { ReplayedTerminals } from '../../../codec/terminal/replayed.js';
 import type { SessionView } from '../../../contract/api.js';
 import { bundlePaths } from '../../../contract/evidence.js';
 import type { Project } from '../../../contract/recorder.js';
@@ -19,6 +20,7 @@ export interface ReplayStatement {
 export interface ReplayOfSession {
   readonly items: ItemStore;
   readonly statements: ReplayStatement[];
+  readonly terminals: ReplayedTerminals;
   readonly contentMissing: boolean;
   durationMs: number;
 }
@@ -35,6 +37,7 @@ export async function readReplay(
   const replay: ReplayOfSession = {
     items: new ItemStore(),
     statements: [],
+    terminals: new ReplayedTerminals(),
     contentMissing: !bundle.has(bundlePaths.content(session.id)),
     durationMs: 0,
   };
@@ -59,5 +62,5 @@ function add(replay: ReplayOfSession, item: Parameters<ItemStore['add']>[0]): vo
     const own = statements.findLast(({ seq }) => seq === item.seq);
     if (own !== undefined) own.bad = true;
   }
-  items.add(item);
+  items.add(replay.terminals.add(item));
 }

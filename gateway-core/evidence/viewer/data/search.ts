@@ -1,3 +1,4 @@
+import { TextLines } from '../../../codec/terminal/lines.js';
 import { bundlePaths } from '../../../contract/evidence.js';
 import type { ContentProjection, Project, ProjectedItem } from '../../../contract/recorder.js';
 import type { Bundle } from './bundle.js';
@@ -50,12 +51,19 @@ export async function search(
     if (project === undefined) continue;
     const seqs = index.statementsOf(number);
     const projections = new Map<number, ContentProjection>();
+    const running = new Map<number, TextLines>();
     for await (const { seq, stream, bytes } of new ContentFile(file, 0, project).records(pace)) {
       const projection = projections.get(seq) ?? project();
       projections.set(seq, projection);
       const row = seqs.get(seq);
       for (const item of projection.items(stream, bytes)) {
-        if (row !== undefined && holds(item, wanted)) mark(row, foundIn.content);
+        if (row === undefined) continue;
+        if (item.kind === 'terminal' || item.kind === 'output') {
+          const lines = running.get(seq) ?? new TextLines();
+          running.set(seq, lines);
+          if (endedLines(item, lines).some((each) => each.toLowerCase().includes(wanted)))
+            mark(row, foundIn.content);
+        } else if (holds(item, wanted)) mark(row, foundIn.content);
       }
       const turn = pace.turn();
       if (turn !== undefined) {
@@ -63,9 +71,19 @@ export async function search(
         onFound(found, 0.5 + (number / sessions.length) * 0.5);
       }
     }
+    for (const [seq, lines] of running) {
+      const row = seqs.get(seq);
+      if (row !== undefined && lines.end().some((each) => each.toLowerCase().includes(wanted)))
+        mark(row, foundIn.content);
+    }
   }
   onFound(found, 1);
 }
+
+type Running = Extract<ProjectedItem, { kind: 'terminal' | 'output' }>;
+
+const endedLines = (item: Running, lines: TextLines): readonly string[] =>
+  item.kind === 'terminal' ? lines.push('terminal', item.data) : lines.push(item.stream, item.text);
 
 /** Hashes and the like: looking for `42` must not find every one of them. */
 const unread: ReadonlySet<string> = new Set([
@@ -100,11 +118,9 @@ function holds(item: ProjectedItem, wanted: string): boolean {
     case 'data':
     case 'message':
       return item.text.toLowerCase().includes(wanted);
+    // Looked through where their lines are put together.
     case 'output':
-      return item.text.toLowerCase().includes(wanted);
     case 'terminal':
-      // Its readable text is looked through where it is put together.
-      return item.data.toLowerCase().includes(wanted);
     case 'size':
     case 'problem':
       return false;

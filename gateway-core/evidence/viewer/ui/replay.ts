@@ -8,6 +8,7 @@ import { ItemsView } from './items.js';
 import { line } from './line.js';
 import { decisionMark } from './marks.js';
 import type { Opened } from './opened.js';
+import { TerminalView } from './terminal.js';
 
 const speeds = [0.5, 1, 2, 5, 10, 50];
 const tickMs = 50;
@@ -105,6 +106,32 @@ export class ReplayView {
 const optionText = ({ connection, startedAt, chain }: SessionView): string =>
   `${connection.slice(0, 40)} · ${(chain.at(-1)?.name ?? '').slice(0, 40)} · ${startedAt.slice(0, 19).replace('T', ' ')} UTC`;
 
+/** The terminals of a session: the one that a moment belongs to is shown. */
+class TerminalViews {
+  readonly element = h('div', { class: 'terminals', hidden: true });
+  readonly #replay: ReplayOfSession;
+  readonly #views = new Map<number, TerminalView>();
+
+  constructor(replay: ReplayOfSession) {
+    this.#replay = replay;
+  }
+
+  /** The statement's own terminal, else the one that is open then; false where there is none. */
+  show(seq: number, atMs: number): boolean {
+    const { items, terminals } = this.#replay;
+    const found =
+      terminals.found.find((each) => each.seq === seq) ??
+      terminals.found.findLast(({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs);
+    this.element.hidden = found === undefined;
+    if (found === undefined) return false;
+    const view = this.#views.get(found.seq) ?? new TerminalView(items, found);
+    this.#views.set(found.seq, view);
+    if (this.element.firstChild !== view.element) this.element.replaceChildren(view.element);
+    view.show(items.countUntil(0, items.length, atMs));
+    return true;
+  }
+}
+
 /** One session that is played. */
 class Playing {
   readonly element: HTMLElement;
@@ -113,6 +140,7 @@ class Playing {
   /** A held one is decided twice, and is one. */
   readonly #statements: number;
   readonly #view: ItemsView;
+  readonly #terminals: TerminalViews;
   readonly #now = h('div', { class: 'now' });
   readonly #clock = h('span', { class: 'clock' });
   readonly #marks = h('div', { class: 'marks', 'aria-hidden': 'true' });
@@ -128,7 +156,8 @@ class Playing {
     this.#replay = replay;
     this.#times = replay.statements.map(({ atMs }) => atMs);
     this.#statements = new Set(replay.statements.map((each) => each.seq)).size;
-    this.#line = timeline(this.#times, replay.durationMs, true);
+    this.#line = this.#timeline(true);
+    this.#terminals = new TerminalViews(replay);
     this.#view = new ItemsView(replay.items, 'What the client saw');
     this.#range = h('input', { type: 'range', min: 0, max: positions, 'aria-label': 'Position' });
     this.#range.addEventListener('input', () => {
@@ -141,6 +170,7 @@ class Playing {
       line(session.chain, session.connection),
       this.#now,
       this.#view.list.element,
+      this.#terminals.element,
       this.#bar(),
     );
     this.#drawMarks();
@@ -148,6 +178,11 @@ class Playing {
     this.#atMs = replay.durationMs;
     const chosen = replay.statements.findIndex((each) => each.seq === seq);
     this.#seek(this.#endOf(Math.max(0, chosen)));
+  }
+
+  #timeline(skipIdle: boolean): Timeline {
+    const { durationMs, terminals } = this.#replay;
+    return timeline([...this.#times, ...terminals.activityMs], durationMs, skipIdle);
   }
 
   toggle(): void {
@@ -200,7 +235,7 @@ class Playing {
     });
     const skip = h('input', { type: 'checkbox', id: 'skip-idle', checked: true });
     skip.addEventListener('change', () => {
-      this.#line = timeline(this.#times, this.#replay.durationMs, skip.checked);
+      this.#line = this.#timeline(skip.checked);
       this.#drawMarks();
       this.#seek(this.#atMs);
     });
@@ -247,7 +282,9 @@ class Playing {
     const begun = this.#atMs >= current.atMs;
     const end = statements[index + 1]?.item ?? items.length;
     const first = Math.min(current.item + 1, end);
-    this.#view.show(first, begun ? first + items.countUntil(first, end, this.#atMs) : first);
+    const isTerminal = this.#terminals.show(current.seq, this.#atMs);
+    this.#view.list.element.hidden = isTerminal;
+    if (!isTerminal) this.#view.show(first, begun ? first + items.countUntil(first, end, this.#atMs) : first);
     const share = this.#line.toPlay(this.#atMs) / Math.max(1, this.#line.lengthMs);
     this.#range.value = String(Math.round(share * positions));
     const clock = `${durationText(this.#atMs)} of ${durationText(durationMs)}`;
