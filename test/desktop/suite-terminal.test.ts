@@ -14,6 +14,8 @@ let browser: Browser;
 let host: TerminalHost;
 let page: Page;
 let root: string;
+/** What every write at the target waits for. */
+let gate: Promise<void> = Promise.resolve();
 const complaints: string[] = [];
 
 beforeAll(async () => {
@@ -27,6 +29,7 @@ beforeAll(async () => {
     {
       sftp: {
         root,
+        pace: () => gate,
         refuse: (operation, path) =>
           operation === 'remove' && path.endsWith('server.log')
             ? 'throughline: policy keep-logs does not let you delete this file'
@@ -282,6 +285,38 @@ it('an upload is the file; one that is there is replaced only when that is said'
   await page.getByRole('dialog').getByRole('button', { name: 'Replace' }).click();
   await eventually(() => {
     expect(readFileSync(join(root, 'srv', 'app', 'notes.txt'), 'utf8')).toBe('short');
+  });
+});
+
+it('an upload is paused, goes on where the target has it, and is whole', async () => {
+  let open: () => void = () => undefined;
+  gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const buffer = Buffer.from(Array.from({ length: 6_000_000 }, (_each, index) => index % 251));
+  await page
+    .locator('input[type=file]')
+    .setInputFiles({ name: 'large.bin', mimeType: 'application/octet-stream', buffer });
+  await page.getByRole('button', { name: 'Pause large.bin' }).click();
+  await page.getByRole('button', { name: 'Go on with large.bin' }).waitFor();
+  open();
+  await page.getByRole('button', { name: 'Go on with large.bin' }).click();
+  await eventually(() => {
+    expect(readFileSync(join(root, 'srv', 'app', 'large.bin')).equals(buffer)).toBe(true);
+  });
+  await see(page.getByRole('region', { name: 'Transfers' }), /6.0 MB · done/);
+});
+
+it('a file that is dropped on the list is uploaded', async () => {
+  const transfer = await page.evaluateHandle(() => {
+    const dropped = new DataTransfer();
+    dropped.items.add(new File(['dropped'], 'dropped.txt'));
+    return dropped;
+  });
+  await page.getByRole('region', { name: /^Files of/ }).dispatchEvent('drop', { dataTransfer: transfer });
+  await entry(/dropped.txt/).waitFor();
+  await eventually(() => {
+    expect(readFileSync(join(root, 'srv', 'app', 'dropped.txt'), 'utf8')).toBe('dropped');
   });
 });
 

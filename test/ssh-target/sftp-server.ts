@@ -8,12 +8,14 @@ const { OPEN_MODE, STATUS_CODE } = ssh2.utils.sftp;
 export interface SftpTarget {
   /** What the target's root is on this machine. */
   readonly root: string;
+  /** Every write waits for it. */
+  readonly pace?: () => Promise<void>;
   /** Text of a refusal, as a gateway sends one. */
   readonly refuse?: (operation: string, path: string) => string | undefined;
 }
 
 /** SFTP version 3 over a folder of this machine, as little as a client needs. */
-export function serveSftp(sftp: SFTPWrapper, { root, refuse }: SftpTarget): void {
+export function serveSftp(sftp: SFTPWrapper, { root, refuse, pace }: SftpTarget): void {
   const handles = new Map<number, FileHandle | { entries: FileEntry[] }>();
   let last = 0;
   const keep = (held: FileHandle | { entries: FileEntry[] }): Buffer => {
@@ -89,7 +91,10 @@ export function serveSftp(sftp: SFTPWrapper, { root, refuse }: SftpTarget): void
   );
   sftp.on('WRITE', (request, handle, offset, data) =>
     answer(request, 'bytes', '', async () => {
-      await file(handle).write(data, 0, data.length, offset);
+      // The bytes are the channel's: they are another packet's by the time that a wait is over.
+      const bytes = Buffer.from(data);
+      await pace?.();
+      await file(handle).write(bytes, 0, bytes.length, offset);
       ok(request);
     }),
   );

@@ -19,8 +19,10 @@ export const sshLimits = {
   /** Text of a refusal, as it is shown. */
   reasonCharactersMax: 1000,
   /** SFTP requests of one transfer under way at once, and what each asks for. */
-  transferRequests: 16,
+  transferRequests: 64,
   transferBlockBytes: 32 * 1024,
+  /** Pieces of one upload that are not at the target yet. */
+  uploadPiecesMax: 16,
   transfersMax: 500,
   transferTellIntervalMs: 100,
   /** Directories whose entries are kept for paging. */

@@ -1,18 +1,22 @@
 import type { SFTPWrapper } from 'ssh2';
 import { ThroughlineError } from '../../contract/errors.js';
 import { taken } from './files.js';
+import { sshLimits } from './limits.js';
 import { ask, statIfThere, statOf, tell, writeBlocks } from './sftp.js';
 import { Transfer, type TransferPlace } from './transfer.js';
 
 /**
  * Writes a file of the target from pieces that the window reads: it alone can see the person's file. Pieces come in
- * order, each once the last is at the target.
+ * order, a few ahead of what is at the target.
  */
 export class Upload extends Transfer {
   readonly #remote: string;
   #files: SFTPWrapper | undefined;
   #handle: Buffer | undefined;
-  #writing = false;
+  /** Bytes that were handed to the channel: those of the view are at the target. */
+  #sent = 0;
+  #underWay = 0;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(place: TransferPlace, remote: string, total: number) {
     super(place, 'upload', remote, total);
@@ -38,29 +42,39 @@ export class Upload extends Transfer {
     await this.#finishIfWhole();
   }
 
-  /** @throws ThroughlineError conflict: another piece is wanted, or none at all */
+  /**
+   * Several may be under way; each is answered once the target has it and all before it.
+   * @throws ThroughlineError conflict, invalid-request: another piece is wanted, or none at all
+   */
   async piece(at: number, bytes: Buffer): Promise<void> {
-    const { bytes: have, total } = this.view();
     const [files, handle] = [this.#files, this.#handle];
     if (this.state !== 'running' || files === undefined || handle === undefined) {
       throw new ThroughlineError('conflict', 'this upload does not go on right now');
     }
-    if (this.#writing || at !== have || have + bytes.length > total) {
+    if (this.#underWay === 0) this.#sent = this.view().bytes;
+    const full = this.#underWay >= sshLimits.uploadPiecesMax;
+    if (full || at !== this.#sent || at + bytes.length > this.view().total) {
       throw new ThroughlineError(
         'invalid-request',
         'pieces of an upload come in order, and end with the file',
       );
     }
-    this.#writing = true;
+    this.#sent += bytes.length;
+    this.#underWay += 1;
+    const written = writeBlocks(files, handle, at, bytes);
+    const before = this.#last;
+    this.#last = before.then(() => written);
+    // Whoever waits for it hears of its failure.
+    this.#last.catch(() => undefined);
     try {
-      await writeBlocks(files, handle, at, bytes);
-      this.become({ bytes: have + bytes.length });
+      await this.#last;
+      this.become({ bytes: at + bytes.length });
       await this.#finishIfWhole();
     } catch (cause) {
       this.fail(cause);
       throw cause;
     } finally {
-      this.#writing = false;
+      this.#underWay -= 1;
     }
   }
 

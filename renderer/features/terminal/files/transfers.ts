@@ -11,7 +11,7 @@ export const useTransfers = create<{ readonly transfers: readonly TransferView[]
 
 /** The person's files behind uploads: they alone can go on after a break. */
 const sources = new Map<string, File>();
-const running = new Set<string>();
+const sending = new Map<string, Promise<void>>();
 
 export const isOver = ({ state }: TransferView): boolean =>
   state === 'done' || state === 'failed' || state === 'cancelled';
@@ -53,32 +53,52 @@ export async function upload(
   const view = await call('transfers.upload', { key, path, total: file.size, how });
   sources.set(view.id, file);
   put(view);
-  void send(view);
+  send(view);
 }
 
-/** Piece by piece, each once the last is at the target. A pause ends it, going on begins it again. */
-async function send(begun_: TransferView): Promise<void> {
-  const { id } = begun_;
+/** Pieces under way at once: the way to a target is long. */
+const piecesMax = 8;
+
+/** Goes on with an upload, once what was under way before a pause has settled. */
+function send({ id }: TransferView): void {
+  const before = sending.get(id) ?? Promise.resolve();
+  const all = before
+    .then(() => sendRest(id))
+    .finally(() => {
+      if (sending.get(id) === all) sending.delete(id);
+    });
+  sending.set(id, all);
+}
+
+/** Piece by piece, a few ahead of what the target has. A pause ends it. Never rejects. */
+async function sendRest(id: string): Promise<void> {
   const file = sources.get(id);
-  if (file === undefined || running.has(id)) return;
-  running.add(id);
+  const view = useTransfers.getState().transfers.find((each) => each.id === id);
+  if (file === undefined || view === undefined) return;
+  const underWay = new Set<Promise<unknown>>();
   try {
-    let view = begun_;
-    while (view.state === 'running' && view.bytes < view.total) {
-      const part = file.slice(view.bytes, view.bytes + uploadPieceBytesMax);
-      const data = base64Of(new Uint8Array(await part.arrayBuffer()));
-      const now = useTransfers.getState().transfers.find((each) => each.id === id);
-      if (now !== undefined && now.state !== 'running') return;
-      view = await call('transfers.piece', { id, at: view.bytes, data });
-      put(view);
+    for (let at = view.bytes; at < view.total && isRunning(id); at += uploadPieceBytesMax) {
+      const part = await file.slice(at, at + uploadPieceBytesMax).arrayBuffer();
+      if (!isRunning(id)) break;
+      const sent = call('transfers.piece', { id, at, data: base64Of(new Uint8Array(part)) }).then(put);
+      underWay.add(sent);
+      void sent.then(
+        () => underWay.delete(sent),
+        () => undefined,
+      );
+      if (underWay.size >= piecesMax) await Promise.race(underWay);
     }
+    await Promise.all(underWay);
   } catch {
     // What went wrong stands at the transfer; a file of this machine that went away leaves it as it is.
-    void call('transfers.pause', { id }).then(put, () => undefined);
+    await call('transfers.pause', { id }).then(put, () => undefined);
   } finally {
-    running.delete(id);
+    await Promise.allSettled(underWay);
   }
 }
+
+const isRunning = (id: string): boolean =>
+  useTransfers.getState().transfers.some((each) => each.id === id && each.state === 'running');
 
 export async function pause({ id }: TransferView): Promise<void> {
   await acted(async () => put(await call('transfers.pause', { id })));
@@ -96,7 +116,7 @@ export async function resume(view: TransferView): Promise<void> {
     }
     const now = await call('transfers.resume', { id: view.id });
     put(now);
-    if (now.direction === 'upload') void send(now);
+    if (now.direction === 'upload') send(now);
   });
 }
 
