@@ -191,7 +191,8 @@ export class SftpWatch {
   /** The client has room again, or the target stands between two answers. */
   #answer(): void {
     const { clientId } = this.#channel;
-    while (this.#replies.heldBytes === 0 && clientId !== undefined) {
+    if (clientId === undefined) return;
+    while (this.#replies.heldBytes === 0) {
       const [own] = this.#own;
       if (own === undefined || own.length > this.#channel.clientWindowBytes) return;
       this.#own.shift();

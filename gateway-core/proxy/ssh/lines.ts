@@ -52,13 +52,18 @@ export class TerminalLines {
       return;
     }
     const kept = Buffer.from(data);
-    this.#hold((done) => {
-      void this.#lines(kept).then(done, (error: unknown) =>
-        this.#parts.context.guarded(() => {
-          throw error;
-        }),
-      );
-    });
+    this.#hold((done) => void this.#linesThen(kept, done));
+  }
+
+  async #linesThen(data: Buffer, done: () => void): Promise<void> {
+    try {
+      await this.#lines(data);
+    } catch (error) {
+      this.#parts.context.guarded(() => {
+        throw error;
+      });
+    }
+    if (!this.#parts.context.isOver()) this.#parts.context.guarded(done);
   }
 
   /** All of it, line by line, before anything that came behind it. */

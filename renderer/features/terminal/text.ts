@@ -12,7 +12,7 @@ export function safeTitle(text: string): string {
  * would let the rest of it be typed. Line breaks and tabs stay.
  */
 export function safePaste(text: string): string {
-  return text.replaceAll(/\r\n?/g, '\n').replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
+  return text.replaceAll(/\r\n?/g, '\n').replaceAll(/(?![\t\n])\p{Cc}/gu, '');
 }
 
 /** A paste is asked about when a shell would run some of it before the person has read it. */
