@@ -168,7 +168,7 @@ export const specs: readonly CommandSpec[] = [
     options: [
       { flags: '--agent LABEL', summary: 'names it in every record and to policies', required: true },
       { flags: '--connections A,B', summary: 'only these (default: all of yours)' },
-      { flags: '--actions LIST', summary: 'only these: read, write, ddl, admin' },
+      { flags: '--actions LIST', summary: 'only these: read, write, ddl, admin, shell, exec, sftp, forward' },
       {
         flags: '--ttl TIME',
         summary: 'how long it may act: 30m, 2h (default 1h, and never longer than you)',

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [-- --only gateway|rooms|lineage|agents|spool|evidence|desktop]`: measures the gateway beside what it stands in
+ * `npm run bench [-- --quick] [-- --only gateway|rooms|lineage|agents|spool|evidence|ssh|desktop]`: measures the gateway beside what it stands in
  * for, each room by itself, how long it takes to know who is behind a connection, and what a person at the desktop waits
  * for; prints tables and writes bench.json. It asserts nothing: figures are for people to judge. A part that fails is
  * named, and the others are measured all the same.
@@ -15,7 +15,7 @@ import { fail, prepare, root, tool } from '../../gateway-core/setup/prepare.mjs'
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 });
-const parts = ['gateway', 'rooms', 'lineage', 'agents', 'spool', 'evidence', 'desktop'];
+const parts = ['gateway', 'rooms', 'lineage', 'agents', 'spool', 'evidence', 'ssh', 'desktop'];
 if (values.only !== undefined && !parts.includes(values.only)) fail(`--only takes ${parts.join(', ')}`);
 
 prepare();
@@ -24,7 +24,7 @@ if (byHand !== undefined)
   fail(`the bench needs Debian packages; run this, then npm run bench again:\n  ${byHand}`);
 
 const report = { at: new Date().toISOString(), quick: values.quick, machine: machine() };
-const measure = { gateway, rooms, lineage, agents, spool, evidence, desktop };
+const measure = { gateway, rooms, lineage, agents, spool, evidence, ssh, desktop };
 for (const part of parts) {
   if (values.only !== undefined && values.only !== part) continue;
   try {
@@ -95,6 +95,11 @@ function rooms() {
   );
 }
 
+async function ssh() {
+  const { sshBench } = await import(new URL('../../out/test/bench/ssh/ssh.js', import.meta.url).href);
+  return sshBench({ quick: values.quick, say: (line) => console.error(`... ssh: ${line}`) });
+}
+
 async function lineage() {
   // Only there is there a look-up.
   if (process.platform !== 'linux') return undefined;
@@ -144,6 +149,7 @@ function print({
   lineage: lookUps,
   agents: acting,
   spool: noted,
+  ssh: hosts,
   evidence: proofs,
   desktop: seen,
 }) {
@@ -171,6 +177,7 @@ function print({
   }
   if (acting !== undefined) printAgents(acting);
   if (noted !== undefined) printSpool(noted);
+  if (hosts !== undefined) printSsh(hosts);
   if (proofs !== undefined) printEvidence(proofs);
   if (seen !== undefined) {
     console.log('\ndesktop, in Chromium without a GPU');
@@ -184,6 +191,37 @@ function print({
         Object.entries(figures).map(([key, value]) => [key, value]),
       );
   }
+}
+
+function printSsh({ megabytes, ways, memoryMb, sessionKb }) {
+  console.log(
+    `\nOpenSSH's clients on OpenSSH's server, ${megabytes} MB a transfer (MB/s, and against direct)`,
+  );
+  const cell = (value, direct) => `${one(value)} (${two(value / direct)})`;
+  const direct = ways[0];
+  const rates = ['catDown', 'catUp', 'scpDown', 'scpUp', 'sftpDown', 'sftpUp'];
+  table(
+    [
+      'way',
+      'cat down',
+      'cat up',
+      'scp -O down',
+      'up',
+      'sftp down',
+      'up',
+      'connect + exec ms',
+      'echo p50 ms',
+      'p99',
+    ],
+    ways.map((way) => [
+      way.name,
+      ...rates.map((rate) => cell(way[rate], direct[rate])),
+      one(way.setUpMs),
+      two(way.echo.p50),
+      two(way.echo.p99),
+    ]),
+  );
+  console.log(`gateway: ${memoryMb} MB at most; ${sessionKb} kB for each idle session with a terminal`);
 }
 
 function printSpool({ kept, uploaded, chunks, firstReadyMs, memoryMb }) {

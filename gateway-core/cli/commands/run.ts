@@ -158,7 +158,7 @@ function wanted(input: Input) {
     ConnectionName.safeParse(name),
   );
   const actions = names(input.text('actions'), '--actions', (name) =>
-    DelegableAction.safeParse(name.includes(':') || name === 'connect' ? name : `sql:${name}`),
+    DelegableAction.safeParse(actionOf(name)),
   );
   const [ttl, depth, sessions, children] = ['ttl', 'depth', 'sessions', 'children'].map((name) =>
     input.text(name),
@@ -183,6 +183,13 @@ function wanted(input: Input) {
   };
 }
 
+const sshActions: ReadonlySet<string> = new Set(['shell', 'exec', 'sftp', 'forward']);
+
+function actionOf(name: string): string {
+  if (name.includes(':') || name === 'connect') return name;
+  return `${sshActions.has(name) ? 'ssh' : 'sql'}:${name}`;
+}
+
 function names<T>(
   text: string | undefined,
   flag: string,
@@ -196,7 +203,10 @@ function names<T>(
       'usage',
       `${flag} does not know ${each.trim().slice(0, 64) || 'an empty name'}`,
       {
-        action: flag === '--actions' ? 'it takes read, write, ddl, admin' : 'see throughline connections',
+        action:
+          flag === '--actions'
+            ? 'it takes read, write, ddl, admin, shell, exec, sftp, forward'
+            : 'see throughline connections',
       },
     );
   });

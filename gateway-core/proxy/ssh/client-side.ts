@@ -188,8 +188,10 @@ export class ClientSide {
         else upstream.pass(writeMessage({ ...message, bytes: message.bytes - own }));
         return;
       }
-      case 'data':
       case 'extended-data':
+        // RFC 4254 5.2 knows stderr only, which comes from the target.
+        throw new SshFormatError('extended data comes from the target only');
+      case 'data':
         if (channel.state === 'refused') return;
         context.bytesFromClient += message.data.length;
         channel.upBytes += message.data.length;
