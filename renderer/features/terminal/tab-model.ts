@@ -36,6 +36,7 @@ export interface TabState {
 }
 
 const bellShownMs = 400;
+const aheadMax = 4096;
 const resizeAfterMs = 60;
 const firstSize = { columns: 80, rows: 24 };
 
@@ -57,6 +58,7 @@ export class TerminalTab implements ScreenEvents {
   #begun = false;
   #pasteFreely = false;
   #alone = false;
+  #ahead = '';
   #clipboardTold = false;
   #bellTimer: ReturnType<typeof setTimeout> | undefined;
   #resizeTimer: ReturnType<typeof setTimeout> | undefined;
@@ -147,6 +149,7 @@ export class TerminalTab implements ScreenEvents {
       this.#put(opened);
       this.#keep();
     } catch (cause) {
+      this.#ahead = '';
       this.state.setState({ opening: false, problem: failureOf(cause) });
     } finally {
       this.#mark();
@@ -176,7 +179,10 @@ export class TerminalTab implements ScreenEvents {
 
   #put(session: SshSession): void {
     this.state.setState({ session });
-    if (session.shell.state !== 'open') this.#input.drop();
+    if (session.shell.state === 'open') {
+      if (this.#ahead !== '') this.#input.add(this.#ahead);
+      this.#ahead = '';
+    } else this.#input.drop();
     this.#mark();
     if (session.shell.state !== 'none') void this.#read(session.key);
   }
@@ -248,7 +254,10 @@ export class TerminalTab implements ScreenEvents {
         this.#failedWith('too much waits already', 'wait until the target takes it');
       return;
     }
-    if (text === '\r' && !this.state.getState().opening) void this.connect();
+    const { opening, session } = this.state.getState();
+    // Typed ahead of a shell that is on its way: it is for that one.
+    if (opening || session?.shell.state === 'opening') this.#ahead = (this.#ahead + text).slice(0, aheadMax);
+    else if (text === '\r') void this.connect();
   }
 
   /** Typed elsewhere: no reason to connect this one again. */

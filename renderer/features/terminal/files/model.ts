@@ -75,7 +75,9 @@ export class FilesModel {
     if (key === undefined) return;
     this.#round += 1;
     const round = this.#round;
-    this.state.setState({ reading: true, problem: undefined });
+    // Now, not with the answer: what is typed meanwhile is for the directory that comes.
+    const filter = path === this.directory ? this.state.getState().filter : '';
+    this.state.setState({ reading: true, problem: undefined, filter });
     try {
       const page = await call('sftp.list', { key, path });
       const entries = [...page.entries];
@@ -87,7 +89,7 @@ export class FilesModel {
       }
       if (round !== this.#round) return;
       const moved = page.path !== this.directory;
-      const fresh = moved ? { filter: '', problems: new Map<string, BridgeError>() } : {};
+      const fresh = moved ? { problems: new Map<string, BridgeError>() } : {};
       this.state.setState({ directory: page.path, entries, cut: page.cut, reading: false, ...fresh });
     } catch (cause) {
       if (round === this.#round) this.state.setState({ reading: false, problem: failureOf(cause) });
