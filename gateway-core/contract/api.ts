@@ -146,11 +146,13 @@ export const HandleRequest = z
   })
   .strict();
 export const HandleResponse = z.object({
-  /** The PostgreSQL user at the native listener: a DelegationId. */
+  /** The user at the native listener: a DelegationId; behind the connection's name and a plus, for SSH. */
   user: z.string(),
   /** At most 64 bytes. Shown once. */
   password: z.string().max(64),
   connection: ConnectionName,
+  /** Of the connection: whose listener it opens. A gateway of before SSH does not say. */
+  protocol: Protocol.default('postgres'),
   expiresAt: Timestamp,
   sessionsMax: z.number().int(),
   listeners: z.record(z.string(), z.string()),

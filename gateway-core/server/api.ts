@@ -143,6 +143,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       user: handle.id,
       password: handle.password,
       connection: handle.connection,
+      protocol: connection.protocol,
       expiresAt: new Date(handle.expiresAtMs).toISOString(),
       sessionsMax: handle.sessionsMax,
       listeners: rooms.info().listeners,

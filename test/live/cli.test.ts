@@ -94,6 +94,7 @@ describe('shapes', () => {
     const found = z.array(ConnectionSummary).parse(await contractor.json(['connections']));
     expect(found).toMatchObject([
       { name: 'shop-db', protocol: 'postgres', labels: { team: 'shop' }, access: 'allowed' },
+      { name: 'shop-host', protocol: 'ssh', labels: { team: 'shop' }, access: 'allowed' },
     ]);
   });
 
@@ -243,7 +244,7 @@ describe('shapes', () => {
       unchanged: ['extra'],
     });
     const all = z.array(AdminConnection).parse(await admin.json(['admin', 'connections', 'list']));
-    expect(all.map(({ name }) => name).sort()).toEqual(['extra', 'shop-db']);
+    expect(all.map(({ name }) => name).sort()).toEqual(['extra', 'shop-db', 'shop-host']);
     const shown = await admin.cli(['admin', 'connections', 'show', 'extra', '--json']);
     expect(AdminConnection.parse(JSON.parse(shown.stdout)).credential).toMatchObject({
       held: true,

@@ -24,8 +24,7 @@ export const run: Run = (context, input) => {
   return withGateway(context, input, async (gateway, state) => {
     const handle = await api.createHandle(gateway, request);
     const { user, password, connection, expiresAt, sessionsMax } = handle;
-    const detail = (await api.connections(gateway)).find(({ name }) => name === connection);
-    if (detail?.protocol === 'ssh') return printSsh(context, gateway, handle);
+    if (handle.protocol === 'ssh') return printSsh(context, gateway, handle);
     const { host, port } = listener(handle, gateway, 'postgres');
     // The native listener finds the connection by the database's name.
     const database = connection;
