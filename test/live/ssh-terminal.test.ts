@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SessionDetail } from '../../gateway-core/contract/api.js';
 import {
   addConnections,
+  cli,
   type GatewayRun,
   livePolicies,
   login,
@@ -11,6 +13,7 @@ import {
 } from './harness.js';
 import { createScope, type Running, start, until } from './processes.js';
 import { type Sshd, startSshd } from './sshd.js';
+import { below, unzip } from './unzip.js';
 
 /** A person at an interactive shell: what is shown, kept and judged. */
 const scope = createScope();
@@ -148,6 +151,24 @@ describe('an interactive shell', () => {
       command: 'exec',
       maskedValues: expect.any(Number) as number,
     });
+  });
+
+  it('is evidence: a bundle with its terminal as an asciicast, verified without the gateway', async () => {
+    const { running, type, write } = await shell(engineer, 'host');
+    await type('echo for the auditor', /\nfor the auditor\r\n/);
+    write('exit\r');
+    const session = await ended(engineer, running);
+    const file = join(scope.directory(), 'session.zip');
+    await engineer.json(['export', session.id, '-o', file]);
+    const verified = await cli(scope.directory(), ['verify', file, '--json']);
+    expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true, sessions: 1, problems: [] });
+    const files = await unzip(file);
+    const [path = ''] = below(files, 'casts/');
+    const cast = files.get(path)?.toString() ?? '';
+    expect(cast.split('\n')[0]).toContain('"version":3');
+    expect(cast).toContain('for the auditor');
+    const replayed = await cli(scope.directory(), ['replay', file]);
+    expect(replayed.stdout).toContain('for the auditor');
   });
 
   it('is told in its own way that it was revoked', async () => {
