@@ -7,7 +7,7 @@ import type { Decider } from '../policy/index.js';
 import type { Connection } from './connections.js';
 import type { LiveSession } from './live-sessions.js';
 import { createPermissions, type Permissions } from './permissions.js';
-import type { SessionRooms } from './sessions.js';
+import type { SessionRooms } from './session-rooms.js';
 
 /** What serving a session takes, whatever it speaks. */
 export class SessionCommons {

@@ -3,73 +3,29 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Actor } from '../contract/chain.js';
 import { rowsKeptBytes } from '../contract/connection.js';
-import type { Lineage, MisuseRules } from '../contract/delegation.js';
+import type { Lineage } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import type { DelegationId, SessionId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
 import { wireSaltBytes } from '../contract/local-record.js';
-import type { Identity, ScramVerifier } from '../identity/index.js';
+import type { ScramVerifier } from '../identity/index.js';
 import { CancelKeys } from '../proxy/postgres/cancel.js';
 import { CatalogCache } from '../proxy/postgres/catalog.js';
-import { type ClientTls, sortParameters, startClient } from '../proxy/postgres/client-startup.js';
+import { sortParameters, startClient } from '../proxy/postgres/client-startup.js';
 import { sayFatal } from '../proxy/postgres/farewell.js';
 import { refusalOf } from '../proxy/postgres/faults.js';
 import { createJudge } from '../proxy/postgres/judge.js';
 import { authenticateHandle } from '../proxy/postgres/native-authentication.js';
 import { PostgresSession } from '../proxy/postgres/session.js';
 import type { Target } from '../proxy/postgres/upstream.js';
-import type { HostIdentity } from '../proxy/ssh/host-identity.js';
-import type { Connection, ConnectionRegistry } from './connections.js';
-import type { HostKeyPins } from './host-keys.js';
-import type { LiveSessions } from './live-sessions.js';
-import type { PolicyRegistry } from './policies.js';
-import type { GatewayRecorder } from './recorder.js';
+import type { Connection } from './connections.js';
 import { programOf, SessionCommons } from './session-commons.js';
-import type { SessionIds } from './session-ids.js';
-import type { RecordWatch } from './spool/watch.js';
+import type { Admission, SessionRooms } from './session-rooms.js';
 import type { SshSessions } from './ssh-sessions.js';
 import { WireTap } from './wire-tap.js';
 
-/** From tickets and handles to running sessions. */
-export interface SessionRooms {
-  readonly identity: Identity;
-  readonly connections: ConnectionRegistry;
-  readonly policies: PolicyRegistry;
-  readonly live: LiveSessions;
-  readonly recorder: GatewayRecorder;
-  readonly ids: SessionIds;
-  /** Ends sessions whose desktop does not record them as it must. */
-  readonly watch: RecordWatch;
-  readonly tls: ClientTls;
-  readonly keys: { readonly maskHash: Uint8Array; readonly salt: Uint8Array; readonly mock: Uint8Array };
-  /** Called before a target is dialled: starts the demo's. Gives the address, when it is only known then. */
-  readonly beforeDial: (connection: Connection) => Promise<string | undefined>;
-  readonly ssh: {
-    /** The gateway's own host key. */
-    readonly identity: HostIdentity;
-    readonly pins: HostKeyPins;
-    /** Names and addresses of the gateway: nobody forwards to them. */
-    readonly gatewayHosts: () => readonly string[];
-  };
-  /** A process that was revoked, by the id of its node. */
-  readonly isRevoked: (node: string) => boolean;
-  /** What happens to a delegation's handle that is used from two addresses at once. */
-  readonly overlapping: MisuseRules['overlapping'];
-  readonly now: () => number;
-}
-
 /** What is known of the program at the other end of a stream. */
 type Behind = Lineage | undefined;
-
-/** Leave to open one session, and the name that it will have. */
-export interface Admission {
-  readonly connection: Connection;
-  readonly id: SessionId;
-  /** The desktop at the other end records its side: where, and the salt of both sides' hashes. */
-  readonly desktop:
-    | { readonly device: string; readonly segment: number; readonly salt: Uint8Array }
-    | undefined;
-}
 
 /** Serves database sessions: streams that came with a ticket, and sockets of the native listener. */
 export class SessionServer {

@@ -16,7 +16,7 @@ import { SshSession } from '../proxy/ssh/session.js';
 import { connectTarget, type SshTarget, type TargetLeg } from '../proxy/ssh/target.js';
 import type { Connection } from './connections.js';
 import { programOf, type SessionCommons } from './session-commons.js';
-import type { Admission, SessionRooms } from './sessions.js';
+import type { Admission, SessionRooms } from './session-rooms.js';
 import type { WireTap } from './wire-tap.js';
 
 type Admitted = Admission & { readonly wire: WireTap | undefined };

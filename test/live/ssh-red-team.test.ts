@@ -363,6 +363,7 @@ describe('who breaks the protocol', () => {
       requestSuccess(): void;
     };
   }
+  // oxlint-disable-next-line no-underscore-dangle -- the package's own name
   const raw = (client: Client): Raw['_protocol'] => (client as unknown as Raw)._protocol;
 
   it.each<readonly [string, (client: Client) => void]>([

@@ -1,6 +1,25 @@
-import type { SftpWatch } from './files.js';
-import type { TerminalLines } from './lines.js';
 import type { Use } from './use.js';
+
+/** Reads the command lines of a terminal. */
+export interface ChannelLines {
+  output(bytes: Uint8Array): void;
+  /** Keys on their way to the target; passes them on itself. */
+  input(data: Buffer): void;
+  resize(size: { readonly columns: number; readonly rows: number }): void;
+  dispose(): void;
+}
+
+/** Judges what SFTP asks for, and notes what moves. */
+export interface ChannelFiles {
+  /** Passes on itself what may be. */
+  fromClient(data: Buffer): void;
+  fromTarget(data: Buffer): void;
+  /** What `fromTarget` saw is handed on. */
+  handedOn(): void;
+  /** The client takes more. */
+  roomAgain(): void;
+  end(): void;
+}
 
 /**
  * One channel. Client and target number it as they like; both numbers go through unchanged, so flow control is between
@@ -17,8 +36,8 @@ export class Channel {
   kind: 'none' | 'shell' | 'exec' | 'transfer' | 'sftp' | 'forward' | 'agent' = 'none';
   pty: { columns: number; rows: number } | undefined;
   use: Use | undefined;
-  lines: TerminalLines | undefined;
-  files: SftpWatch | undefined;
+  lines: ChannelLines | undefined;
+  files: ChannelFiles | undefined;
   /** Environment that the client asked for, by name, where it can change what runs. */
   readonly environment: string[] = [];
   /** The target would not do what it was asked. */

@@ -9,7 +9,7 @@ import { writeMessage } from '../../codec/ssh/messages.js';
 import type { Appended, Permit } from '../../contract/decision.js';
 import type { FileOperation } from '../../contract/ssh.js';
 import { permitOf } from '../../policy/index.js';
-import type { Channel } from './channel.js';
+import type { Channel, ChannelFiles } from './channel.js';
 import { judged } from './judged.js';
 import { sshLimits } from './limits.js';
 import type { Parts } from './parts.js';
@@ -22,7 +22,7 @@ const quiet: ReadonlySet<FileOperation> = new Set(['stat', 'read-link']);
  * One SFTP channel: each request is judged before the target sees it, each file that moves is counted and hashed.
  * INVARIANT: bytes reach the target in whole requests that were allowed, in order; refused ones are answered here.
  */
-export class SftpWatch {
+export class SftpWatch implements ChannelFiles {
   readonly #parts: Parts;
   readonly #channel: Channel;
   readonly #hold: (work: (done: () => void) => void) => void;

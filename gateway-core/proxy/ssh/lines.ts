@@ -1,7 +1,7 @@
 import { commandFacts } from '../../codec/shell/facts.js';
 import { writeMessage } from '../../codec/ssh/messages.js';
 import type { CommandFacts } from '../../contract/ssh.js';
-import type { Channel } from './channel.js';
+import type { Channel, ChannelLines } from './channel.js';
 import { decideUse } from './context.js';
 import { judged } from './judged.js';
 import { sshLimits } from './limits.js';
@@ -20,7 +20,7 @@ const interrupt = Buffer.from([0x03]);
  * looks at them, judged before Enter goes on. What an interactive shell runs without showing it stays unseen: a
  * connection for which that is too little allows `ssh:exec` only.
  */
-export class TerminalLines {
+export class TerminalLines implements ChannelLines {
   readonly #parts: Parts;
   readonly #channel: Channel;
   readonly #hold: Hold;

@@ -1,6 +1,16 @@
 import { createHash, type Hash } from 'node:crypto';
-import type { ContentStream } from '../../contract/recorder.js';
-import { isFailure, type SshContext } from './context.js';
+import type { SessionId } from '../../contract/ids.js';
+import type { ContentStream, Recorder } from '../../contract/recorder.js';
+
+/** What a use needs of its session. */
+export interface UseContext {
+  readonly id: SessionId;
+  readonly recorder: Recorder;
+  readonly judge: { keptText(text: string): string };
+  readonly keepBytesMax: number;
+  readonly nowUs: () => number;
+  fail(fault: 'not-recordable', reason: string): void;
+}
 
 /** How a program ended, as the target told it (RFC 4254 6.10), or a file was let go. */
 export interface Outcome {
@@ -16,7 +26,7 @@ export class Use {
   readonly command: string;
   /** The exact text: never kept. */
   readonly text: string;
-  readonly #context: SshContext;
+  readonly #context: UseContext;
   readonly #startedUs: number;
   #bytesUp = 0;
   #bytesDown = 0;
@@ -26,7 +36,7 @@ export class Use {
   #ended = false;
   maskedValues = 0;
 
-  constructor(context: SshContext, seq: number, command: string, text: string) {
+  constructor(context: UseContext, seq: number, command: string, text: string) {
     this.#context = context;
     this.#startedUs = context.nowUs();
     this.#keepBytes = context.keepBytesMax;
@@ -93,7 +103,7 @@ export class Use {
       },
       'recorded',
       (result) => {
-        if (isFailure(result)) context.fail('not-recordable', result.message);
+        if (result instanceof Error) context.fail('not-recordable', result.message);
       },
     );
   }
