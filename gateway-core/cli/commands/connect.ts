@@ -23,8 +23,9 @@ export const run: Run = (context, input) => {
       try {
         const hostKeys = hostKeysOf(await api.gateway(gateway));
         const place = { connection: usable.detail.name, host: tunnel.host, port: tunnel.port };
+        const over = interrupted();
         announceSsh(context, place, keepSshFiles(state.home.state, place, hostKeys));
-        await interrupted();
+        await over;
       } finally {
         await tunnel.close();
       }
@@ -32,8 +33,10 @@ export const run: Run = (context, input) => {
     }
     const passfile = passfileOf(tunnel);
     try {
+      // Listened for first: whoever reads that it is open may end it at once.
+      const over = interrupted();
       announce(context, usable, tunnel, passfile);
-      await interrupted();
+      await over;
     } finally {
       passfile?.remove();
       await tunnel.close();

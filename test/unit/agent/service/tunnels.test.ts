@@ -84,7 +84,7 @@ describe('a tunnel', () => {
   it('leads to its connection, and its lines name its port', async () => {
     const open = await tunnels().open('shop-db', undefined);
     expect(open).toMatchObject({ state: 'open', host: '127.0.0.1', user: 'contractor', database: 'shop' });
-    for (const line of Object.values(open.lines)) expect(line).toContain(String(open.port));
+    for (const { text } of open.lines) expect(text).toContain(String(open.port));
     (await echoed(open.port)).destroy();
     expect(fake.requests.at(-1)).toBe(`GET ${paths.stream('shop-db')}`);
     expect(told.at(-1)).toEqual([open]);
