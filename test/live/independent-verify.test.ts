@@ -112,22 +112,24 @@ describe.each(programs)('$name', ({ there, run }) => {
   });
 
   it.runIf(there)('refuses what was changed: file, manifest, entry, proof, checkpoint, key', () => {
-    const flip = (text: string): string =>
-      `${text.slice(0, 40)}${text[40] === 'A' ? 'B' : 'A'}${text.slice(41)}`;
+    const flip = (text: string, at = 40): string =>
+      `${text.slice(0, at)}${text[at] === 'A' ? 'B' : 'A'}${text.slice(at + 1)}`;
+    // In the key itself: the hash before it is read as hex, in which `a` and `A` are one digit.
+    const flipKey = (text: string): string => flip(text, text.lastIndexOf('+') + 10);
     const lastLeaf = (text: string): string => {
       const lines = text.trimEnd().split('\n');
       const last = JSON.parse(lines.pop() ?? '') as EntryLine;
       return `${[...lines, JSON.stringify({ ...last, leaf: last.leaf.replace('"sessions":1', '"sessions":2') })].join('\n')}\n`;
     };
     const cases = [
-      tampered(bundlePaths.readme, flip),
+      tampered(bundlePaths.readme, (text) => flip(text)),
       tampered(bundlePaths.manifest, (text) => text.replace('"deleted":[]', '"deleted":[ ]')),
       tampered(bundlePaths.entries, lastLeaf),
-      tampered(bundlePaths.exported, flip),
+      tampered(bundlePaths.exported, (text) => flip(text)),
       tampered(bundlePaths.checkpoint, (text) =>
         text.replace(/\n(\d+)\n/, (_, size: string) => `\n${Number(size) + 1}\n`),
       ),
-      tampered(bundlePaths.vkey, flip),
+      tampered(bundlePaths.vkey, flipKey),
       new Map([...exported, [bundlePaths.vkey, large.get(bundlePaths.vkey) ?? Buffer.alloc(0)] as const]),
     ];
     expect(cases.map((files) => verify(files).status)).toEqual(cases.map(() => 1));
