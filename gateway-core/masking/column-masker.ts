@@ -1,4 +1,4 @@
-import type { DetectMask, MaskKind } from '../contract/masks.js';
+import { type DetectMask, Detector, type MaskKind } from '../contract/masks.js';
 import { binaryHasHit, byteaHasHit, numberHasHit } from './binary.js';
 import { ascii } from './bytes.js';
 import { compileDetection, kindOf } from './detect.js';
@@ -52,9 +52,7 @@ export interface ColumnMasker {
 }
 
 const jsonbVersion = Buffer.of(1);
-const allDetectors = compileDetection([
-  { detect: ['email', 'card', 'iban', 'phone', 'key'], with: 'partial' },
-]);
+const allDetectors = compileDetection([{ detect: [...Detector.options], with: 'partial' }]);
 
 type MaskValue = ColumnMasker['mask'];
 

@@ -1,5 +1,8 @@
+import type { Duplex } from 'node:stream';
 import type { Protocol } from '../contract/connection.js';
 
+/** How long a session that is being ended waits for its last bytes to reach the client. */
+const farewellTimeoutMs = 2000;
 /** How long the targets of sessions that are ended together wait for their clients to be gone. */
 const clientsGoneTimeoutMs = 500;
 /** Goodbyes in one turn of the loop: each takes some 50 us, and sessions that go on wait for it. */
@@ -52,4 +55,15 @@ export class Crowd {
     this.#left -= 1;
     if (this.#left === 0) this.#resolve();
   }
+}
+
+/** Ends a client behind its last bytes. Resolves when it is gone, or takes too long, and so are those of its crowd. */
+export async function leave(client: Duplex, crowd: Crowd | undefined): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (client.destroyed) return resolve();
+    client.end(resolve);
+    setTimeout(resolve, farewellTimeoutMs).unref();
+  });
+  crowd?.clientIsGone();
+  await crowd?.clientsGone;
 }

@@ -8,6 +8,7 @@ import { tlsServerEndPoint } from '../codec/postgres/certificate.js';
 import { loadFirstParser, loadParser } from '../codec/postgres/statement/index.js';
 import type { GatewayInfo } from '../contract/api.js';
 import { ThroughlineError } from '../contract/errors.js';
+import { Detector } from '../contract/masks.js';
 import { createIdentity, type Identity, IdentityConfig } from '../identity/index.js';
 import { createValueMasker } from '../masking/value-masker.js';
 import { loadPolicyEngine } from '../policy/index.js';
@@ -186,7 +187,7 @@ async function compose(
   undo.push(() => clearInterval(remembering));
 
   const ownTexts = createValueMasker({
-    rules: [{ detect: ['email', 'card', 'iban', 'phone', 'key'], with: 'redact' }],
+    rules: [{ detect: [...Detector.options], with: 'redact' }],
     hashKey: keys.derive('hash-masks'),
   });
   let tree: AgentTree | undefined;

@@ -7,7 +7,7 @@ import type { Decider } from '../policy/index.js';
 import type { Connection } from './connections.js';
 import type { LiveSession } from './live-sessions.js';
 import { createPermissions, type Permissions } from './permissions.js';
-import type { SessionRooms } from './session-rooms.js';
+import type { Admitted, SessionRooms } from './session-rooms.js';
 
 /** What serving a session takes, whatever it speaks. */
 export class SessionCommons {
@@ -45,6 +45,31 @@ export class SessionCommons {
       : undefined;
   }
 
+  /** The session runs: it is seen, watched where its desktop must record, and ended where it began too late. */
+  goLive(
+    session: Pick<LiveSession, 'statements' | 'end'>,
+    { id, connection, wire }: Admitted,
+    more: Omit<LiveSession, 'id' | 'connection' | 'statements' | 'end' | 'program'> & {
+      readonly behind: SessionBehind | undefined;
+    },
+  ): void {
+    const { live, watch } = this.#rooms;
+    const { behind, ...seen } = more;
+    live.add({
+      ...seen,
+      id,
+      connection: connection.name,
+      program: programOf(behind),
+      statements: () => session.statements(),
+      end: (cause, reason, crowd) => session.end(cause, reason, crowd),
+    });
+    if (wire !== undefined && connection.recording.desktop === 'required')
+      watch.add({ id, wire, end: (cause, reason) => session.end(cause, reason) });
+    // What ended between the check of who this is and now found no session to end.
+    const over = this.over(seen.actor);
+    if (over !== undefined) void session.end('revoked', over);
+  }
+
   /** Command lines come from outside: what was redacted where they were read is masked once more. */
   kept(behind: Lineage | undefined): SessionBehind | undefined {
     if (behind?.kind !== 'attributed') return undefined;
@@ -80,7 +105,7 @@ export class SessionCommons {
 
 const commandCharactersMax = 300;
 
-export function programOf(behind: SessionBehind | undefined): LiveSession['program'] {
+function programOf(behind: SessionBehind | undefined): LiveSession['program'] {
   const leaf = behind?.processes[0];
   if (leaf === undefined) return undefined;
   return { pid: leaf.pid, command: leaf.arguments?.join(' ').slice(0, commandCharactersMax) };

@@ -10,6 +10,7 @@ import type { PolicyRegistry } from './policies.js';
 import type { GatewayRecorder } from './recorder.js';
 import type { SessionIds } from './session-ids.js';
 import type { RecordWatch } from './spool/watch.js';
+import type { WireTap } from './wire-tap.js';
 
 /** From tickets and handles to running sessions. */
 export interface SessionRooms {
@@ -48,3 +49,6 @@ export interface Admission {
     | { readonly device: string; readonly segment: number; readonly salt: Uint8Array }
     | undefined;
 }
+
+/** The same with the stream that is hashed, where its desktop records. */
+export type Admitted = Admission & { readonly wire: WireTap | undefined };

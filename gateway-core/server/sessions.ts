@@ -19,8 +19,8 @@ import { authenticateHandle } from '../proxy/postgres/native-authentication.js';
 import { PostgresSession } from '../proxy/postgres/session.js';
 import type { Target } from '../proxy/postgres/upstream.js';
 import type { Connection } from './connections.js';
-import { programOf, SessionCommons } from './session-commons.js';
-import type { Admission, SessionRooms } from './session-rooms.js';
+import { SessionCommons } from './session-commons.js';
+import type { Admission, Admitted, SessionRooms } from './session-rooms.js';
 import type { SshSessions } from './ssh-sessions.js';
 import { WireTap } from './wire-tap.js';
 
@@ -257,7 +257,7 @@ export class SessionServer {
   async #serve(
     start: Extract<Awaited<ReturnType<typeof startClient>>, { kind: 'startup' }>,
     actor: Actor,
-    admitted: Admission & { readonly wire: WireTap | undefined },
+    admitted: Admitted,
     via: 'tunnel' | 'native',
     signal: AbortSignal,
     behind: Behind,
@@ -279,11 +279,12 @@ export class SessionServer {
   #session(
     start: Extract<Awaited<ReturnType<typeof startClient>>, { kind: 'startup' }>,
     actor: Actor,
-    { id, connection, desktop, wire }: Admission & { readonly wire: WireTap | undefined },
+    admitted: Admitted,
     via: 'tunnel' | 'native',
     behind: Behind,
   ): PostgresSession {
-    const { policies, live, recorder, keys, watch, now } = this.#rooms;
+    const { policies, recorder, keys, now } = this.#rooms;
+    const { id, connection, desktop, wire } = admitted;
     const parameters = sortParameters(start.message.parameters);
     if (parameters.kind === 'refused') {
       throw new ThroughlineError('denied', parameters.reason, { action: 'connect without it' });
@@ -337,24 +338,14 @@ export class SessionServer {
       cancelKeys: this.#cancelKeys,
       nowMs: now,
       onMistake: (error) => recorder.complain('a session ended by a mistake of the gateway', error),
-      onLive: () => {
-        live.add({
-          id,
-          connection: connection.name,
+      onLive: () =>
+        this.#commons.goLive(session, admitted, {
           actor,
           startedAtMs,
           via,
           application: parameters.application,
-          program: programOf(kept),
-          statements: () => session.statements(),
-          end: (cause, reason, crowd) => session.end(cause, reason, crowd),
-        });
-        if (wire !== undefined && connection.recording.desktop === 'required')
-          watch.add({ id, wire, end: (cause, reason) => session.end(cause, reason) });
-        // What ended between the check of who this is and now found no session to end.
-        const over = this.#commons.over(actor);
-        if (over !== undefined) void session.end('revoked', over);
-      },
+          behind: kept,
+        }),
     });
     return session;
   }

@@ -15,11 +15,8 @@ import { loadLibrary } from '../proxy/ssh/library.js';
 import { SshSession } from '../proxy/ssh/session.js';
 import { connectTarget, type SshTarget, type TargetLeg } from '../proxy/ssh/target.js';
 import type { Connection } from './connections.js';
-import { programOf, type SessionCommons } from './session-commons.js';
-import type { Admission, SessionRooms } from './session-rooms.js';
-import type { WireTap } from './wire-tap.js';
-
-type Admitted = Admission & { readonly wire: WireTap | undefined };
+import type { SessionCommons } from './session-commons.js';
+import type { Admission, Admitted, SessionRooms } from './session-rooms.js';
 
 /** Who comes in, and where to. */
 interface Entry {
@@ -180,12 +177,13 @@ export class SshSessions {
   }
 
   #session(
-    { actor, admitted: { id, connection, desktop, wire } }: Entry,
+    { actor, admitted }: Entry,
     via: 'tunnel' | 'native',
     behind: Lineage | undefined,
     software: string,
   ): SshSession {
-    const { live, recorder, keys, policies, watch, now, ssh } = this.#rooms;
+    const { recorder, keys, policies, now, ssh } = this.#rooms;
+    const { id, connection, desktop, wire } = admitted;
     const decision = this.#commons.permissions.on(actor, connection).connect(now());
     const rules = detectors([...connection.masks, ...(decision.kind === 'allow' ? decision.masks : [])]);
     const startedAtMs = now();
@@ -217,24 +215,8 @@ export class SshSessions {
       newMasker: rules.length === 0 ? undefined : (terminal) => createStreamMasker({ rules, terminal }),
       gatewayHosts: ssh.gatewayHosts(),
       onMistake: (error) => recorder.complain('a session ended by a mistake of the gateway', error),
-      onLive: () => {
-        live.add({
-          id,
-          connection: connection.name,
-          actor,
-          startedAtMs,
-          via,
-          application,
-          program: programOf(kept),
-          statements: () => session.statements(),
-          end: (cause, reason, crowd) => session.end(cause, reason, crowd),
-        });
-        if (wire !== undefined && connection.recording.desktop === 'required')
-          watch.add({ id, wire, end: (cause, reason) => session.end(cause, reason) });
-        // What ended between the check of who this is and now found no session to end.
-        const over = this.#commons.over(actor);
-        if (over !== undefined) void session.end('revoked', over);
-      },
+      onLive: () =>
+        this.#commons.goLive(session, admitted, { actor, startedAtMs, via, application, behind: kept }),
     });
     return session;
   }

@@ -14,8 +14,8 @@ import {
   putPolicies,
   startGateway,
 } from './harness.js';
-import { createScope, type Outcome, run, start, until } from './processes.js';
-import { freePort, type Sshd, startSshd } from './sshd.js';
+import { createScope, freePort, type Outcome, run, start, until } from './processes.js';
+import { type Sshd, startSshd } from './sshd.js';
 
 /** OpenSSH's own clients and what stands on them, through the gateway to OpenSSH's own server. */
 const scope = createScope();

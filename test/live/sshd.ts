@@ -1,10 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionInput } from '../../gateway-core/contract/connection.js';
-import { type Running, run, type Scope, start, until } from './processes.js';
+import { freePort, type Running, run, type Scope, start, until } from './processes.js';
 
 /** A real OpenSSH server on loopback, with keys, configuration and files of its own. */
 export interface Sshd {
@@ -81,13 +79,4 @@ export async function startSshd(scope: Scope, lines: readonly string[] = [], wan
       ...more,
     }),
   };
-}
-
-/** A port of loopback that nobody has now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -81,7 +81,9 @@ export type ConnectionMessage =
       readonly data: Buffer;
     };
 
-/** Numbers 80 to 100 are of the connection protocol: whoever is not signed in yet may send none of them. */
+export type MessageOf<K extends ConnectionMessage['kind']> = Extract<ConnectionMessage, { kind: K }>;
+
+/** Numbers 80 to 127 are of the connection protocol: whoever is not signed in yet may send none of them. */
 export function isConnectionMessage(number: number): boolean {
   return number >= 80 && number <= 127;
 }

@@ -10,7 +10,7 @@ import { ThroughlineError } from '../../contract/errors.js';
 import type { EndCause } from '../../contract/events.js';
 import { limits } from '../../contract/limits.js';
 import type { JournalFailure } from '../../contract/recorder.js';
-import { Crowd } from '../crowd.js';
+import { Crowd, leave } from '../crowd.js';
 import { type Ending, recordEnd, recordStart, watchIdle } from '../session-record.js';
 import { ClientSide } from './client-side.js';
 import { endStatement, type Fault, type SessionContext } from './context.js';
@@ -24,8 +24,6 @@ import { TargetSide } from './target-side.js';
 import { cancelUpstream, connectUpstream, isOurParameter, type Upstream } from './upstream.js';
 import { UpstreamQueue } from './upstream-queue.js';
 
-/** How long a session that is being ended waits for its last bytes to reach the client. */
-const farewellTimeoutMs = 2000;
 const outboxBytesMax = limits.sliceBytes;
 
 /**
@@ -389,14 +387,8 @@ export class PostgresSession {
     }
     this.#finishing = true;
     if (crowd === undefined && !stream.destroyed) stream.end(() => stream.destroy());
-    const gone = new Promise<void>((resolve) => {
-      if (client.destroyed) return resolve();
-      client.end(resolve);
-      setTimeout(resolve, farewellTimeoutMs).unref();
-    });
-    void gone.then(() => crowd?.clientIsGone());
     void crowd?.clientsGone.then(() => stream.destroy());
-    void Promise.all([gone, crowd?.clientsGone]).then(() => {
+    void leave(client, crowd).then(() => {
       client.destroy();
       stream.destroy();
       this.#over?.();

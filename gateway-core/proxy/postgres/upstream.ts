@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { connect as connectTcp, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import {
   noticeField,
@@ -24,6 +24,7 @@ import {
 import { MessageWriter } from '../../codec/postgres/writer.js';
 import type { Tls } from '../../contract/connection.js';
 import { ThroughlineError } from '../../contract/errors.js';
+import { dialSocket, unreachable } from '../dial.js';
 import { StreamReader, writeAll } from './stream-reader.js';
 
 /** A target as the gateway reaches it. */
@@ -100,7 +101,7 @@ async function dial(
   signal: AbortSignal,
 ): Promise<{ stream: Socket | TLSSocket; binding: Uint8Array | undefined }> {
   const address = await target.address();
-  const socket = await dialPlain(address, signal);
+  const socket = await dialSocket(endpointOf(address), signal);
   const tls = typeof target.tls === 'string' ? { mode: target.tls } : target.tls;
   if (tls.mode === 'off') return { stream: socket, binding: undefined };
   try {
@@ -137,27 +138,6 @@ function endpointOf(address: string): { path: string } | { host: string; port: n
   return host.startsWith('/')
     ? { path: `${host}/.s.PGSQL.${port}` }
     : { host: host.replaceAll(/^\[|\]$/g, ''), port };
-}
-
-function dialPlain(address: string, signal: AbortSignal): Promise<Socket> {
-  const endpoint = endpointOf(address);
-  return new Promise((resolve, reject) => {
-    const socket = connectTcp({ ...endpoint, noDelay: true, keepAlive: true });
-    const fail = (error?: unknown) => {
-      socket.destroy();
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'no answer in time';
-      reject(unreachable(`the target cannot be reached (${code})`));
-    };
-    const abort = () => fail();
-    signal.addEventListener('abort', abort, { once: true });
-    socket.once('error', fail);
-    socket.once('connect', () => {
-      signal.removeEventListener('abort', abort);
-      socket.off('error', fail);
-      socket.on('error', () => undefined);
-      resolve(socket);
-    });
-  });
 }
 
 function secure(
@@ -397,12 +377,6 @@ class Login {
     if (this.#password === undefined) throw refused('the target asks for a password and none is held');
     return this.#password;
   }
-}
-
-function unreachable(message: string): ThroughlineError {
-  return new ThroughlineError('target-unreachable', message, {
-    action: 'try again; if it stays so, ask an admin whether the target runs',
-  });
 }
 
 function refused(message: string): ThroughlineError {

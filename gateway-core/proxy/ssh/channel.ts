@@ -14,10 +14,8 @@ export interface ChannelFiles {
   /** Passes on itself what may be. */
   fromClient(data: Buffer): void;
   fromTarget(data: Buffer): void;
-  /** What `fromTarget` saw is handed on. */
-  handedOn(): void;
-  /** The client takes more. */
-  roomAgain(): void;
+  /** What `fromTarget` saw is handed on, or the client takes more: answers of our own may find their place now. */
+  answer(): void;
   end(): void;
 }
 
@@ -33,7 +31,7 @@ export class Channel {
   targetId: number | undefined;
   state: 'opening' | 'open' | 'refused' = 'opening';
   /** `transfer`: a program that moves files. */
-  kind: 'none' | 'shell' | 'exec' | 'transfer' | 'sftp' | 'forward' | 'agent' = 'none';
+  kind: 'none' | 'shell' | 'exec' | 'transfer' | 'sftp' | 'forward' = 'none';
   pty: { columns: number; rows: number } | undefined;
   use: Use | undefined;
   lines: ChannelLines | undefined;

@@ -1,21 +1,19 @@
 import {
   type ConnectionMessage,
+  type MessageOf as Of,
   readMessage,
   readStreamlocal,
   readTcpip,
   writeMessage,
 } from '../../codec/ssh/messages.js';
 import { SshFormatError } from '../../codec/ssh/wire.js';
-import type { SshUse } from '../../contract/ssh.js';
 import { permitOf } from '../../policy/index.js';
 import { Channel } from './channel.js';
-import { judged } from './judged.js';
+import { asked, judged } from './judged.js';
 import { sshLimits } from './limits.js';
-import type { Parts } from './parts.js';
+import type { Hold, Parts } from './parts.js';
 import { refuseOpen } from './refuse.js';
 import { Requests } from './requests.js';
-
-type Of<K extends ConnectionMessage['kind']> = Extract<ConnectionMessage, { kind: K }>;
 
 /**
  * What the client says, in its order: a message that has to be judged and recorded holds back what came behind it.
@@ -53,7 +51,7 @@ export class ClientSide {
   }
 
   /** Reads nothing more before `work` has called back. */
-  #hold(work: (done: () => void) => void): void {
+  #hold(work: Parameters<Hold>[0]): void {
     this.#busy = true;
     this.#stream.pause();
     work(() => {
@@ -136,11 +134,13 @@ export class ClientSide {
       refuseOpen(this.#parts, message.sender, 'unknownType', `throughline: ${message.type} is not supported`);
       return;
     }
-    const use: SshUse = { action: 'ssh:forward', forward: { direction: 'local', ...place } };
     const text = place.port === 0 ? place.host : `${place.host}:${place.port}`;
     this.#hold((done) =>
       judged(this.#parts.context, {
-        use,
+        ...asked(this.#parts.context, {
+          action: 'ssh:forward',
+          forward: { direction: 'local', ...place },
+        }),
         command: 'forward local',
         text,
         forbidden: place.port === 0 ? undefined : this.#forbidden(place.host),
@@ -182,7 +182,7 @@ export class ClientSide {
         // What the client gives back of bytes that were ours, the target never had.
         const own = Math.min(channel.injectedBytes, message.bytes);
         channel.injectedBytes -= own;
-        channel.files?.roomAgain();
+        channel.files?.answer();
         if (channel.state === 'refused' || own === message.bytes) return;
         if (own === 0) upstream.pass(payload);
         else upstream.pass(writeMessage({ ...message, bytes: message.bytes - own }));

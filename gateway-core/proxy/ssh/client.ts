@@ -23,7 +23,6 @@ export interface Guard {
 
 export interface ClientLeg {
   readonly leg: Leg;
-  readonly user: string;
   destroy(): void;
 }
 
@@ -85,7 +84,7 @@ export class SshDoor {
             client.on('error', () => undefined);
             leg.authenticated();
             context.accept();
-            resolve({ leg, user: context.username, destroy: () => stream.destroy() });
+            resolve({ leg, destroy: () => stream.destroy() });
           });
         });
       });

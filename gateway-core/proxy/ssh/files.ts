@@ -10,9 +10,9 @@ import type { Appended, Permit } from '../../contract/decision.js';
 import type { FileOperation } from '../../contract/ssh.js';
 import { permitOf } from '../../policy/index.js';
 import type { Channel, ChannelFiles } from './channel.js';
-import { judged } from './judged.js';
+import { asked, judged } from './judged.js';
 import { sshLimits } from './limits.js';
-import type { Parts } from './parts.js';
+import type { Hold, Parts } from './parts.js';
 import type { Use } from './use.js';
 
 /** Looking is judged, and told when it is refused; where it is allowed it changes and reveals no content. */
@@ -25,7 +25,7 @@ const quiet: ReadonlySet<FileOperation> = new Set(['stat', 'read-link']);
 export class SftpWatch implements ChannelFiles {
   readonly #parts: Parts;
   readonly #channel: Channel;
-  readonly #hold: (work: (done: () => void) => void) => void;
+  readonly #hold: Hold;
   readonly #state = new SftpChannel();
   readonly #requests = new SftpRequests();
   readonly #replies = new SftpReplies();
@@ -42,7 +42,7 @@ export class SftpWatch implements ChannelFiles {
   /** Answers of ours that wait for a place between two of the target's, and for room at the client. */
   readonly #own: Uint8Array[] = [];
 
-  constructor(parts: Parts, channel: Channel, hold: (work: (done: () => void) => void) => void) {
+  constructor(parts: Parts, channel: Channel, hold: Hold) {
     this.#parts = parts;
     this.#channel = channel;
     this.#hold = hold;
@@ -116,21 +116,21 @@ export class SftpWatch implements ChannelFiles {
 
   #judge(request: SftpRequest, raw: Uint8Array, uses: readonly FileUse[]): boolean {
     const { context } = this.#parts;
-    const [use, ...others] = uses;
-    if (use === undefined) return false;
     // What was allowed before it goes first.
     this.#flush();
-    const ask = (file: FileUse) => context.judge.decide({ action: 'ssh:sftp', file });
+    const verdicts = uses.map((file) => ({ file, ...asked(context, { action: 'ssh:sftp', file }) }));
     // Each of them must be allowed: the first that is not speaks for all.
-    const refused = [use, ...others].find((file) => ask(file).kind !== 'allow');
+    const refused = verdicts.find(({ decision }) => decision.kind !== 'allow');
+    const verdict = refused ?? verdicts[0];
+    if (verdict === undefined) return false;
     if (refused === undefined && uses.every(({ operation }) => quiet.has(operation))) {
       this.#out.push(raw);
       return false;
     }
-    const file = refused ?? use;
+    const { file } = verdict;
     const operations = uses.map(({ operation }) => operation).join(' ');
     judged(context, {
-      use: { action: 'ssh:sftp', file },
+      ...verdict,
       command: `sftp ${operations}`,
       text: file.to === undefined ? file.path : `${file.path} -> ${file.to}`,
       allowed: (decision, appended, begun) => {
@@ -185,11 +185,10 @@ export class SftpWatch implements ChannelFiles {
     if (request.kind === 'write') this.#dropping = true;
     if (!('id' in request)) return;
     this.#own.push(writeStatus(request.id, code, reason));
-    this.#answer();
+    this.answer();
   }
 
-  /** The client has room again, or the target stands between two answers. */
-  #answer(): void {
+  answer(): void {
     const { clientId } = this.#channel;
     if (clientId === undefined) return;
     while (this.#replies.heldBytes === 0) {
@@ -203,11 +202,6 @@ export class SftpWatch implements ChannelFiles {
     }
   }
 
-  /** More room at the client. */
-  roomAgain(): void {
-    this.#answer();
-  }
-
   /** A piece of the target's side, before it is handed on. */
   fromTarget(data: Buffer): void {
     for (const event of this.#replies.push(data)) {
@@ -218,11 +212,6 @@ export class SftpWatch implements ChannelFiles {
       if (event.kind === 'piece') this.#state.received(event.data);
       else this.#reply(event.packet);
     }
-  }
-
-  /** To be called once what `fromTarget` saw is handed on. */
-  handedOn(): void {
-    this.#answer();
   }
 
   #reply(reply: SftpReply): void {

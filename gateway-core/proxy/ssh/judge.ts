@@ -3,7 +3,7 @@ import { commandFacts } from '../../codec/shell/facts.js';
 import { isTransfer } from '../../codec/shell/transfer.js';
 import type { Decision } from '../../contract/decision.js';
 import { limits } from '../../contract/limits.js';
-import type { DetectMask } from '../../contract/masks.js';
+import { type DetectMask, Detector } from '../../contract/masks.js';
 import type { CommandFacts, SshUse } from '../../contract/ssh.js';
 import { createValueMasker } from '../../masking/value-masker.js';
 import type { Decider } from '../../policy/index.js';
@@ -22,14 +22,10 @@ export interface SshJudge {
   /** Masked, and no longer than what is kept of one text. */
   keptText(text: string): string;
   exactHash(text: string): string;
-  /** The detectors that hold for what the client sees. */
-  readonly rules: readonly DetectMask[];
 }
 
 /** Texts of commands are masked by every detector, whatever the connection masks in what it shows. */
-const textRules: readonly DetectMask[] = [
-  { detect: ['email', 'card', 'iban', 'phone', 'key'], with: 'redact' },
-];
+const textRules: readonly DetectMask[] = [{ detect: [...Detector.options], with: 'redact' }];
 
 export function createSshJudge(input: {
   /** The one for the policies in force now. */
@@ -44,7 +40,6 @@ export function createSshJudge(input: {
   const salt = createHmac('sha256', input.saltKey).update(input.session).digest();
   const masker = createValueMasker({ rules: [...input.rules, ...textRules], hashKey: input.hashKey });
   return {
-    rules: input.rules,
     decide: (use) => input.decider().ssh(use, input.now()),
     keptText: (text) => cut(masker.maskText(cut(text)).text),
     commandOf: (text, environment) => {

@@ -5,15 +5,28 @@ import type { Use } from './use.js';
 
 type Allowed = Extract<Decision, { kind: 'allow' }>;
 
+/** What is done, and what policy says of it. */
+export interface Verdict {
+  readonly action: SshUse['action'];
+  readonly decision: Decision;
+}
+
+export function asked({ judge }: SshContext, use: SshUse): Verdict {
+  return { action: use.action, decision: judge.decide(use) };
+}
+
+/** What opening the session has decided already: nothing of its own is asked about it. */
+export function withinSession({ grounds }: SshContext, action: SshUse['action']): Verdict {
+  return { action, decision: { kind: 'allow', grounds, masks: [] } };
+}
+
 /**
- * Asks policy, writes down what it said, and calls back once that is kept: `allowed` with what may leave, `denied` with
+ * Writes down what was decided, and calls back once that is kept: `allowed` with what may leave, `denied` with
  * the line that the person reads. Neither is called when the journal could not keep it: the session ends then.
  */
 export function judged(
   context: SshContext,
-  input: {
-    /** `files`: opening SFTP, of which each operation is judged by itself. */
-    readonly use: SshUse | 'files';
+  input: Verdict & {
     readonly command: string;
     readonly text: string;
     /** A reason that no policy can lift. */
@@ -22,9 +35,7 @@ export function judged(
     readonly denied: (line: string) => void;
   },
 ): void {
-  const { use, command, text, forbidden } = input;
-  const decision: Decision =
-    use === 'files' ? { kind: 'allow', grounds: context.grounds, masks: [] } : context.judge.decide(use);
+  const { action, decision, command, text, forbidden } = input;
   const allowed = forbidden === undefined && decision.kind === 'allow' ? decision : undefined;
   const message = forbidden ?? (decision.kind === 'allow' ? '' : decision.message);
   let begun: Use | undefined;
@@ -33,7 +44,7 @@ export function judged(
     {
       decision: allowed === undefined ? 'denied' : 'allowed',
       grounds: decision.grounds,
-      action: use === 'files' ? 'ssh:sftp' : use.action,
+      action,
       command,
       text,
       message: allowed === undefined ? message : undefined,
@@ -56,7 +67,7 @@ export function judged(
 }
 
 /** What the person reads: why, which policy says so, and what would change it. */
-export function lineOf(decision: Decision, message: string): string {
+function lineOf(decision: Decision, message: string): string {
   const { policies, policyVersion } = decision.grounds;
   const named = policies.length === 0 ? '' : ` (policy ${policies.join(', ')}, version ${policyVersion})`;
   const then =

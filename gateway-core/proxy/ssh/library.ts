@@ -7,9 +7,9 @@ import { isConnectionMessage, writeDisconnect } from '../../codec/ssh/messages.j
 /**
  * The one file that knows the insides of the `ssh2` package. It does transport and authentication (RFC 4253, 4252) by
  * its public face; messages of the connection protocol (RFC 4254) we take from it and give to it as they are, which its
- * public face does not offer. That is why package.json pins its version and `checkLibrary` looks for every part.
+ * public face does not offer. That is why package.json pins its version and `loadLibrary` and `protocolOf` look for every part.
  */
-export const pinnedVersion = '1.17.0';
+const pinnedVersion = '1.17.0';
 
 interface Protocol {
   _onPayload: (this: Protocol, payload: Buffer) => unknown;
@@ -29,7 +29,6 @@ type SendPacket = (protocol: Protocol, packet: Buffer) => boolean;
 const require = createRequire(import.meta.url);
 
 export interface Library {
-  readonly version: string;
   /** Its crypto in C++: three to five times faster than what it falls back to. */
   readonly native: boolean;
   readonly sendPacket: SendPacket;
@@ -49,7 +48,7 @@ function load(): Library {
   const crypto = require('ssh2/lib/protocol/crypto.js') as { bindingAvailable?: boolean };
   if (version !== pinnedVersion || typeof utils.sendPacket !== 'function')
     throw new Error(`SSH needs version ${pinnedVersion} of the package ssh2, and found ${version}`);
-  return { version, native: crypto.bindingAvailable === true, sendPacket: utils.sendPacket };
+  return { native: crypto.bindingAvailable === true, sendPacket: utils.sendPacket };
 }
 
 function protocolOf(end: Client | Connection): Protocol {
@@ -67,11 +66,6 @@ function protocolOf(end: Client | Connection): Protocol {
 /** The stream that a client of the package's server came by. */
 export function streamOf(client: Connection): Duplex {
   return (client as unknown as { _sock: Duplex })._sock;
-}
-
-/** The far side's software, as its version line says. */
-export function softwareOf(client: Client): string {
-  return (client as unknown as { _remoteVer?: string })._remoteVer ?? '';
 }
 
 /**

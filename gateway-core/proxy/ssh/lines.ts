@@ -2,14 +2,12 @@ import { commandFacts } from '../../codec/shell/facts.js';
 import { writeMessage } from '../../codec/ssh/messages.js';
 import type { CommandFacts } from '../../contract/ssh.js';
 import type { Channel, ChannelLines } from './channel.js';
-import { decideUse } from './context.js';
-import { judged } from './judged.js';
+import { asked, judged, withinSession } from './judged.js';
 import { sshLimits } from './limits.js';
-import type { Parts } from './parts.js';
+import type { Hold, Parts } from './parts.js';
 import { say } from './refuse.js';
 import { acceptsLineAt, type CommandLine, LineReader } from './terminal/line-reader.js';
 
-type Hold = (work: (done: () => void) => void) => void;
 type Size = ConstructorParameters<typeof LineReader>[0];
 
 /** What a terminal sends to give up the line that stands there (VINTR). */
@@ -101,29 +99,23 @@ export class TerminalLines implements ChannelLines {
     // On the alternate screen no line is a command; what is typed without echo is not one that can be judged.
     if (line === undefined || line.text === '') return Promise.resolve(true);
     const { text, certain } = line;
+    const verdict = context.judge.judgesLines()
+      ? asked(context, { action: 'ssh:shell', command: withDoubt(commandFacts(text, true), certain) })
+      : withinSession(context, 'ssh:shell');
     return new Promise((resolve) => {
-      if (context.judge.judgesLines()) {
-        judged(context, {
-          use: { action: 'ssh:shell', command: withDoubt(commandFacts(text, true), certain) },
-          command: 'line',
-          text,
-          allowed: (_decision, _appended, use) => {
-            use.end({ state: 'ok' });
-            resolve(true);
-          },
-          denied: (reason) => {
-            say(this.#parts, this.#channel, `\r\n${reason}`);
-            resolve(false);
-          },
-        });
-        return;
-      }
-      const { grounds } = context;
-      const about = { decision: 'allowed' as const, grounds, action: 'ssh:shell', command: 'line', text };
-      decideUse(context, about, (result) => {
-        if (result instanceof Error) context.fail('not-recordable', result.message);
-        else resolve(true);
-      }).end({ state: 'ok' });
+      judged(context, {
+        ...verdict,
+        command: 'line',
+        text,
+        allowed: (_decision, _appended, use) => {
+          use.end({ state: 'ok' });
+          resolve(true);
+        },
+        denied: (reason) => {
+          say(this.#parts, this.#channel, `\r\n${reason}`);
+          resolve(false);
+        },
+      });
     });
   }
 

@@ -40,7 +40,7 @@ export class Output {
       channel.files?.fromTarget(data);
       // Files and forwarded streams are counted and hashed where they are watched; masks would break them.
       this.#outbox.push(Buffer.from(payload), false);
-      channel.files?.handedOn();
+      channel.files?.answer();
       return;
     }
     if (this.#newMasker === undefined) {

@@ -13,6 +13,9 @@ export interface Upstream {
   pass(payload: Uint8Array): void;
 }
 
+/** Lets nothing more of the client be read until `work` has called back. */
+export type Hold = (work: (done: () => void) => void) => void;
+
 /** What both sides of one session work with. */
 export interface Parts {
   readonly context: SshContext;

@@ -1,6 +1,6 @@
 import { steersPrograms } from '../../codec/shell/environment.js';
 import {
-  type ConnectionMessage,
+  type MessageOf,
   readEnvironment,
   readPtyRequest,
   readSingle,
@@ -10,19 +10,18 @@ import {
   writeMessage,
 } from '../../codec/ssh/messages.js';
 import { SshFormatError, sshBytes } from '../../codec/ssh/wire.js';
-import type { CommandFacts, SshUse } from '../../contract/ssh.js';
+import type { CommandFacts } from '../../contract/ssh.js';
 import { permitOf } from '../../policy/index.js';
 import type { Channel } from './channel.js';
 import { SftpWatch } from './files.js';
-import { judged } from './judged.js';
+import { asked, judged, type Verdict, withinSession } from './judged.js';
 import { sshLimits } from './limits.js';
 import { TerminalLines } from './lines.js';
-import type { Parts } from './parts.js';
+import type { Hold, Parts } from './parts.js';
 import { refuseRequest, refuseUnknown } from './refuse.js';
 
-type Request = Extract<ConnectionMessage, { kind: 'request' }>;
-type GlobalRequest = Extract<ConnectionMessage, { kind: 'global-request' }>;
-type Hold = (work: (done: () => void) => void) => void;
+type Request = MessageOf<'request'>;
+type GlobalRequest = MessageOf<'global-request'>;
 
 const terminalSidesMax = 10_000;
 /** Requests on a running channel that begin nothing: signals, flow control, keep-alives. */
@@ -119,10 +118,7 @@ export class Requests {
     channel.kind = start.kind;
     this.#hold((done) =>
       judged(this.#parts.context, {
-        use: start.use,
-        command: start.command,
-        text: start.text,
-        forbidden: start.forbidden,
+        ...start,
         allowed: (decision, appended, use) => {
           channel.use = use;
           keepSize(channel);
@@ -145,17 +141,16 @@ export class Requests {
   #startOf(
     channel: Channel,
     message: Request,
-  ): {
-    readonly use: SshUse | 'files';
+  ): Verdict & {
     readonly kind: Channel['kind'];
     readonly command: string;
     readonly text: string;
     readonly forbidden?: string | undefined;
   } {
-    const { judge } = this.#parts.context;
+    const { context } = this.#parts;
     if (message.name === 'shell') {
       return {
-        use: { action: 'ssh:shell', command: undefined },
+        ...asked(context, { action: 'ssh:shell', command: undefined }),
         kind: 'shell',
         command: 'shell',
         text: 'shell',
@@ -163,18 +158,23 @@ export class Requests {
     }
     const bytes = readSingle(message.data);
     const text = bytes.toString('utf8');
-    const facts = { environment: channel.environment };
     if (message.name === 'subsystem') {
       if (text === 'sftp') {
         return {
-          use: 'files',
+          // Each of its operations is judged by itself.
+          ...withinSession(context, 'ssh:sftp'),
           kind: 'sftp',
           command: 'sftp',
           text: 'sftp',
         };
       }
       const command: CommandFacts = { ...unknownProgram, programs: [`subsystem:${text.slice(0, 100)}`] };
-      return { use: { action: 'ssh:exec', command }, kind: 'exec', command: 'subsystem', text };
+      return {
+        ...asked(context, { action: 'ssh:exec', command }),
+        kind: 'exec',
+        command: 'subsystem',
+        text,
+      };
     }
     const forbidden =
       bytes.length > sshLimits.commandBytesMax
@@ -182,9 +182,9 @@ export class Requests {
         : bytes.includes(0) || !Buffer.from(text).equals(bytes)
           ? 'the command is not text'
           : undefined;
-    const { command, transfer } = judge.commandOf(text, facts.environment);
+    const { command, transfer } = context.judge.commandOf(text, channel.environment);
     return {
-      use: { action: 'ssh:exec', command },
+      ...asked(context, { action: 'ssh:exec', command }),
       kind: transfer && channel.pty === undefined ? 'transfer' : 'exec',
       command: 'exec',
       text,
@@ -213,7 +213,7 @@ export class Requests {
     const { context, upstream } = this.#parts;
     this.#hold((done) =>
       judged(context, {
-        use: { action: 'ssh:forward', forward: { direction, host: '', port: 0 } },
+        ...asked(context, { action: 'ssh:forward', forward: { direction, host: '', port: 0 } }),
         command: `forward ${direction}`,
         text: direction,
         allowed: (decision, appended, use) => {
@@ -260,7 +260,7 @@ export class Requests {
     const { context, requests, upstream } = this.#parts;
     this.#hold((done) =>
       judged(context, {
-        use: { action: 'ssh:forward', forward: { direction: 'remote', ...place } },
+        ...asked(context, { action: 'ssh:forward', forward: { direction: 'remote', ...place } }),
         command: 'forward remote',
         text: place.port === 0 && place.host.startsWith('/') ? place.host : `${place.host}:${place.port}`,
         allowed: (decision, appended, use) => {

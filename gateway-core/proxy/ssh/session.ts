@@ -2,7 +2,7 @@ import { ThroughlineError } from '../../contract/errors.js';
 import type { EndCause } from '../../contract/events.js';
 import { limits } from '../../contract/limits.js';
 import type { StreamMasker } from '../../masking/stream-masker.js';
-import type { Crowd } from '../crowd.js';
+import { type Crowd, leave } from '../crowd.js';
 import { type Ending, recordEnd, recordStart, type SessionFacts, watchIdle } from '../session-record.js';
 import { Channels } from './channel.js';
 import type { ClientLeg } from './client.js';
@@ -17,9 +17,6 @@ import { Output } from './output.js';
 import type { Parts, Upstream } from './parts.js';
 import type { TargetLeg } from './target.js';
 import { endChannel, TargetSide } from './target-side.js';
-
-/** How long a session that is being ended waits for its last bytes to reach the client. */
-const farewellTimeoutMs = 2000;
 
 export interface SshSessionInput extends SessionFacts {
   /** Software of the client as its version line says, masked. */
@@ -270,14 +267,8 @@ export class SshSession {
     this.#finishing = true;
     const { stream } = client.leg;
     if (crowd === undefined) target.destroy();
-    const gone = new Promise<void>((resolve) => {
-      if (stream.destroyed) return resolve();
-      stream.end(resolve);
-      setTimeout(resolve, farewellTimeoutMs).unref();
-    });
-    void gone.then(() => crowd?.clientIsGone());
     void crowd?.clientsGone.then(() => target.destroy());
-    void Promise.all([gone, crowd?.clientsGone]).then(() => {
+    void leave(stream, crowd).then(() => {
       client.destroy();
       target.destroy();
       this.#over();

@@ -1,5 +1,6 @@
 import {
   type ConnectionMessage,
+  type MessageOf as Of,
   openFailures,
   readExit,
   readMessage,
@@ -11,12 +12,9 @@ import {
 import { SshFormatError, SshReader } from '../../codec/ssh/wire.js';
 import { Channel } from './channel.js';
 import { withinBounds } from './client-side.js';
-import { decideUse, isFailure } from './context.js';
+import { judged, withinSession } from './judged.js';
 import { sshLimits } from './limits.js';
 import type { Parts } from './parts.js';
-import type { Use } from './use.js';
-
-type Of<K extends ConnectionMessage['kind']> = Extract<ConnectionMessage, { kind: K }>;
 
 /** What the target says: recorded and masked where it is output, and let through only where it was asked for. */
 export class TargetSide {
@@ -170,8 +168,7 @@ export class TargetSide {
     const { channels } = this.#parts;
     if (channels.ofTarget(message.sender) !== undefined)
       throw new SshFormatError('a channel’s number is in use already');
-    const reason = this.#whyNot(message);
-    if (reason !== undefined || channels.size >= sshLimits.channelsMax) {
+    if (!this.#wasAskedFor(message) || channels.size >= sshLimits.channelsMax) {
       this.#refuse(message.sender);
       return;
     }
@@ -180,46 +177,41 @@ export class TargetSide {
     channel.targetPacketBytes = message.packetBytesMax;
     const kept = withinBounds(message, payload);
     channels.addByTarget(channel, message.sender);
-    channel.use = this.#begun(message, () => this.#parts.outbox.push(kept, true));
+    // What comes in by a forward that was allowed is a use of its own.
+    judged(this.#parts.context, {
+      ...withinSession(this.#parts.context, 'ssh:forward'),
+      command: 'forwarded',
+      text: message.type === 'forwarded-tcpip' ? placeText(message.data) : message.type,
+      allowed: (_decision, _appended, use) => {
+        channel.use = use;
+        this.#parts.outbox.push(kept, true);
+      },
+      denied: () => this.#refuse(message.sender),
+    });
   }
 
-  #whyNot({ type, data }: Of<'open'>): string | undefined {
+  #wasAskedFor({ type, data }: Of<'open'>): boolean {
     const { requests, allowed } = this.#parts;
-    if (type === 'forwarded-tcpip') {
-      const { host, port } = readTcpip(data);
-      return requests.find(host, port) === undefined ? 'nobody listens there' : undefined;
+    switch (type) {
+      case 'forwarded-tcpip': {
+        const { host, port } = readTcpip(data);
+        return requests.find(host, port) !== undefined;
+      }
+      case 'forwarded-streamlocal@openssh.com':
+        return requests.find(readStreamlocal(data), 0) !== undefined;
+      case 'auth-agent@openssh.com':
+        return allowed.has('agent');
+      case 'x11':
+        return allowed.has('x11');
+      default:
+        return false;
     }
-    if (type === 'forwarded-streamlocal@openssh.com')
-      return requests.find(readStreamlocal(data), 0) === undefined ? 'nobody listens there' : undefined;
-    if (type === 'auth-agent@openssh.com') return allowed.has('agent') ? undefined : 'not asked for';
-    if (type === 'x11') return allowed.has('x11') ? undefined : 'not asked for';
-    return 'not known';
   }
 
   #refuse(targetId: number): void {
     const reason = openFailures.prohibited;
     this.#parts.upstream.pass(
       writeMessage({ kind: 'open-failure', recipient: targetId, reason, text: 'not asked for' }),
-    );
-  }
-
-  /** What comes in by a forward that was allowed is a use of its own. */
-  #begun({ type, data }: Of<'open'>, kept: () => void): Use {
-    const { context } = this.#parts;
-    const text = type.startsWith('forwarded-tcpip') ? placeText(data) : type;
-    return decideUse(
-      context,
-      {
-        decision: 'allowed',
-        grounds: context.grounds,
-        action: 'ssh:forward',
-        command: 'forwarded',
-        text,
-      },
-      (result) => {
-        if (isFailure(result)) context.fail('not-recordable', result.message);
-        else if (!context.isOver()) context.guarded(kept);
-      },
     );
   }
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { connect as connectTcp, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import ssh2, { type AnyAuthMethod, type Client } from 'ssh2';
 import { ThroughlineError } from '../../contract/errors.js';
+import { dialSocket, unreachable } from '../dial.js';
 import { algorithms, hostKeyAlgorithms } from './algorithms.js';
-import { Leg, softwareOf } from './library.js';
+import { Leg } from './library.js';
 
 /** From dialling to signed in. */
 const dialTimeoutMs = 15_000;
@@ -43,8 +44,6 @@ export interface PresentedKey {
 
 export interface TargetLeg {
   readonly leg: Leg;
-  /** Software of the far side, as its version line says. */
-  readonly software: string;
   destroy(): void;
 }
 
@@ -61,7 +60,7 @@ export async function connectTarget(
   const address = endpointOf(await target.address());
   const credential = await target.credential();
   const timeout = AbortSignal.any([signal, AbortSignal.timeout(dialTimeoutMs)]);
-  const socket = await dial(address, timeout);
+  const socket = await dialSocket(address, timeout);
   const client = new ssh2.Client();
   try {
     return await signIn(client, socket, target.hostKeys, credential, timeout, violated);
@@ -92,7 +91,7 @@ function signIn(
     client.once('ready', () => {
       if (leg === undefined) return fail(unreachable('the target could not be understood'));
       leg.authenticated();
-      resolve({ leg, software: softwareOf(client), destroy: () => client.destroy() });
+      resolve({ leg, destroy: () => client.destroy() });
     });
     const methods = methodsOf(credential);
     try {
@@ -208,10 +207,6 @@ function errorOf(error: Error & { level?: string }): ThroughlineError {
   return unreachable('the connection to the target broke');
 }
 
-function unreachable(message: string): ThroughlineError {
-  return new ThroughlineError('target-unreachable', message, { action: 'try again; then ask an admin' });
-}
-
 const sshPort = 22;
 
 function endpointOf(address: string): { readonly host: string; readonly port: number } {
@@ -223,24 +218,4 @@ function endpointOf(address: string): { readonly host: string; readonly port: nu
       action: 'an admin has to correct the address',
     });
   return { host, port };
-}
-
-function dial(endpoint: { host: string; port: number }, signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connectTcp({ ...endpoint, noDelay: true, keepAlive: true });
-    const fail = (error?: unknown): void => {
-      socket.destroy();
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'no answer in time';
-      reject(unreachable(`the target cannot be reached (${code})`));
-    };
-    const abort = (): void => fail();
-    signal.addEventListener('abort', abort, { once: true });
-    socket.once('error', fail);
-    socket.once('connect', () => {
-      signal.removeEventListener('abort', abort);
-      socket.off('error', fail);
-      socket.on('error', () => undefined);
-      resolve(socket);
-    });
-  });
 }
