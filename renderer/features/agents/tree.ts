@@ -81,6 +81,8 @@ export interface Shown {
   readonly closed: ReadonlySet<string>;
   /** Groups whose members are shown. */
   readonly openGroups: ReadonlySet<string>;
+  /** Keys of what was a group before: it stays one until two are left, so that nothing bursts open as it ends. */
+  readonly groupsBefore?: ReadonlySet<string>;
   /** The person who looks: their own tree stands first. */
   readonly me?: string | undefined;
 }
@@ -93,7 +95,7 @@ export function rowsOf(nodes: Nodes, shown: Shown): readonly Row[] {
   const searching = shown.words.length > 0;
   const rows: Row[] = [];
   const add = (siblings: readonly AgentNode[], depth: number): void => {
-    const units = unitsOf(siblings.filter(isKept));
+    const units = unitsOf(siblings.filter(isKept), shown.groupsBefore);
     for (const [index, { key, members }] of units.entries()) {
       const at = { depth, place: index + 1, places: units.length };
       if (key === undefined) {
@@ -126,8 +128,9 @@ interface Unit {
 }
 
 /** What looks alike in every way: name, kind and how it is known. A group stands where its first member stood. */
-function unitsOf(siblings: readonly AgentNode[]): readonly Unit[] {
-  if (siblings.length <= siblingsMax) return siblings.map((node) => ({ members: [node] }));
+function unitsOf(siblings: readonly AgentNode[], before: ReadonlySet<string> = new Set()): readonly Unit[] {
+  if (siblings.length <= siblingsMax && before.size === 0)
+    return siblings.map((node) => ({ members: [node] }));
   const alike = new Map<string, AgentNode[]>();
   for (const node of siblings) {
     const key = groupKey(node);
@@ -140,7 +143,7 @@ function unitsOf(siblings: readonly AgentNode[]): readonly Unit[] {
   for (const node of siblings) {
     const key = groupKey(node);
     const members = alike.get(key) ?? [node];
-    if (members.length <= siblingsMax) units.push({ members: [node] });
+    if (members.length <= (before.has(key) ? 1 : siblingsMax)) units.push({ members: [node] });
     else if (!done.has(key)) units.push({ key, members });
     done.add(key);
   }

@@ -1,4 +1,4 @@
-import { useEffect, useMemo } from 'react';
+import { useEffect, useMemo, useRef } from 'react';
 import { signedIn, useKnown } from '../../ui/app-state.js';
 import { readAgents, useAgents } from './store.js';
 import { type Row, rowsOf, wordsOf } from './tree.js';
@@ -13,8 +13,16 @@ export function useRows(text: string, onlyActive: boolean): readonly Row[] {
   useEffect(() => {
     if (useAgents.getState().state === 'unread') void readAgents();
   }, []);
-  return useMemo(
-    () => rowsOf(nodes, { words: wordsOf(text), onlyActive, closed, openGroups, me }),
-    [nodes, text, onlyActive, closed, openGroups, me],
-  );
+  const groups = useRef<{ readonly text: string; readonly keys: ReadonlySet<string> }>(undefined);
+  const rows = useMemo(() => {
+    const words = wordsOf(text);
+    // Of another filter nothing is kept: a few that match are not hidden in a group.
+    const groupsBefore = groups.current?.text === text ? groups.current.keys : new Set<string>();
+    return rowsOf(nodes, { words, onlyActive, closed, openGroups, groupsBefore, me });
+  }, [nodes, text, onlyActive, closed, openGroups, me]);
+  useEffect(() => {
+    const keys = rows.flatMap(({ kind, key }) => (kind === 'group' ? [key] : []));
+    groups.current = { text, keys: new Set(keys) };
+  }, [rows, text]);
+  return rows;
 }

@@ -1,7 +1,7 @@
 import { create } from 'zustand';
 import { on } from '../../bridge/index.js';
 import { useAgents } from './store.js';
-import { groupKey, indexOf, pathOf, siblingsMax } from './tree.js';
+import { groupKey, indexOf, pathOf } from './tree.js';
 
 /** What both views of the tree share: the node that is looked at, and what is folded. */
 interface View {
@@ -42,17 +42,9 @@ export function reveal(id: string): void {
   useView.setState(({ closed, openGroups }) => ({
     chosen: id,
     closed: new Set([...closed].filter((each) => each === id || !path.some((node) => node.id === each))),
-    openGroups: new Set([
-      ...openGroups,
-      ...path.filter((node) => isGrouped(node.parent, groupKey(node))).map(groupKey),
-    ]),
+    // Of those that are no group too: what is looked at stays in sight when it becomes one.
+    openGroups: new Set([...openGroups, ...path.map(groupKey)]),
   }));
-}
-
-function isGrouped(parent: string | undefined, key: string): boolean {
-  const { children } = indexOf(useAgents.getState().nodes);
-  const siblings = children.get(parent ?? '') ?? [];
-  return siblings.filter((each) => groupKey(each) === key).length > siblingsMax;
 }
 
 /** Everything folded to the people, or everything unfolded but groups. */

@@ -14,6 +14,7 @@ import {
   IconTextWrap,
 } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
+import { IconButton } from '../../ui/icon-button.js';
 import { Shortcut } from '../../ui/shortcut.js';
 import { Lasting } from '../../ui/time.js';
 import type { Icon } from '../../ui/workbench.js';
@@ -210,35 +211,11 @@ export function Keys({ text, command }: { readonly text: string; readonly comman
 }
 
 export function Tool({
-  label,
   command,
-  icon: Sign,
-  run,
-  pressed,
-  disabled,
-}: {
-  readonly label: string;
-  readonly command?: string;
-  readonly icon: Icon;
-  readonly run: () => void;
-  readonly pressed?: boolean;
-  readonly disabled?: boolean;
-}) {
-  return (
-    <Tooltip label={command === undefined ? label : <Keys text={label} command={command} />} openDelay={400}>
-      <ActionIcon
-        size={28}
-        variant={pressed === true ? 'light' : 'subtle'}
-        color={pressed === true ? 'teal' : 'gray'}
-        aria-label={label}
-        disabled={disabled === true}
-        {...(pressed === undefined ? {} : { 'aria-pressed': pressed })}
-        onClick={run}
-      >
-        <Sign size={16} stroke={1.7} />
-      </ActionIcon>
-    </Tooltip>
-  );
+  ...button
+}: Parameters<typeof IconButton>[0] & { readonly command?: string }) {
+  const tip = command === undefined ? button.label : <Keys text={button.label} command={command} />;
+  return <IconButton {...button} size={28} signSize={16} tip={tip} />;
 }
 
 function SideTool({

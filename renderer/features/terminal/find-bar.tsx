@@ -1,8 +1,8 @@
 import { TextInput } from '@mantine/core';
 import { IconChevronDown, IconChevronUp, IconLetterCase, IconRegex, IconX } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
+import { IconButton } from '../../ui/icon-button.js';
 import { useTerminal, useTerminalState } from './context.js';
-import { IconButton } from './icon-button.js';
 import style from './terminal.module.css';
 
 /** Finds in the scrollback: Enter goes up, as the newest is what one looks for; Shift+Enter goes down. */

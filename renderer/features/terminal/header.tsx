@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Tooltip } from '@mantine/core';
+import { Button } from '@mantine/core';
 import {
   IconBlockquote,
   IconFolder,
@@ -8,11 +8,12 @@ import {
   IconX,
 } from '@tabler/icons-react';
 import { useSyncExternalStore } from 'react';
+import { IconButton } from '../../ui/icon-button.js';
 import { Line } from '../../ui/line.js';
 import { useLine } from '../../ui/session-line.js';
 import { Shortcut } from '../../ui/shortcut.js';
 import { VisibleText } from '../../ui/visible-text.js';
-import { type Icon, openHop, workbench } from '../../ui/workbench.js';
+import { openHop, workbench } from '../../ui/workbench.js';
 import { together } from './broadcast.js';
 import { useTerminal, useTerminalState } from './context.js';
 import style from './terminal.module.css';
@@ -131,41 +132,16 @@ export function TogetherStripe() {
   );
 }
 
-export function Tool({
-  label,
-  command,
-  icon: Sign,
-  run,
-  pressed,
-  disabled,
-}: {
-  readonly label: string;
-  readonly command?: string;
-  readonly icon: Icon;
-  readonly run: () => void;
-  readonly pressed?: boolean;
-  readonly disabled?: boolean;
-}) {
+function Tool({ command, ...button }: Parameters<typeof IconButton>[0] & { readonly command?: string }) {
   return (
-    <Tooltip
-      openDelay={400}
-      label={
+    <IconButton
+      {...button}
+      signSize={16}
+      tip={
         <span className={style['keys']}>
-          {label} {command !== undefined && <Shortcut command={command} />}
+          {button.label} {command !== undefined && <Shortcut command={command} />}
         </span>
       }
-    >
-      <ActionIcon
-        size={26}
-        variant={pressed === true ? 'light' : 'subtle'}
-        color={pressed === true ? 'teal' : 'gray'}
-        aria-label={label}
-        disabled={disabled === true}
-        {...(pressed === undefined ? {} : { 'aria-pressed': pressed })}
-        onClick={run}
-      >
-        <Sign size={16} stroke={1.7} />
-      </ActionIcon>
-    </Tooltip>
+    />
   );
 }

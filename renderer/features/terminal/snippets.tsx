@@ -4,9 +4,9 @@ import { useState } from 'react';
 import type { Preferences } from '../../../gateway-core/contract/bridge/app.js';
 import { prefer, useKnown } from '../../ui/app-state.js';
 import { EmptyState } from '../../ui/empty-state.js';
+import { IconButton } from '../../ui/icon-button.js';
 import { VisibleText } from '../../ui/visible-text.js';
 import { useTerminal, useTerminalState } from './context.js';
-import { IconButton } from './icon-button.js';
 import style from './terminal.module.css';
 
 type Snippet = Preferences['snippets'][number];

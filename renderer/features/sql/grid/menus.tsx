@@ -1,7 +1,7 @@
 import { Menu } from '@mantine/core';
 import { chordText } from '../../../ui/chords.js';
+import { MenuAt, type Point } from '../../../ui/menu-at.js';
 import { VisibleText } from '../../../ui/visible-text.js';
-import { MenuAt, type Point } from '../menu-at.js';
 import { copySelection } from './clipboard.js';
 import type { CopyFormat } from './copy.js';
 import { filterText } from './filters.js';

@@ -5,13 +5,13 @@ import type { SchemaColumn, SchemaObject } from '../../../../gateway-core/contra
 import { EmptyState } from '../../../ui/empty-state.js';
 import { ErrorState } from '../../../ui/error-state.js';
 import { Masked } from '../../../ui/masked.js';
+import { MenuAt } from '../../../ui/menu-at.js';
 import { Skeleton } from '../../../ui/skeleton.js';
 import { VirtualList } from '../../../ui/virtual-list.js';
 import { VisibleText } from '../../../ui/visible-text.js';
 import { workbench } from '../../../ui/workbench.js';
 import { catalogOf, readColumns, readSchema, useCatalogs } from '../catalogs.js';
 import { useTab, useTabState } from '../context.js';
-import { MenuAt } from '../menu-at.js';
 import { written } from '../text/words.js';
 import { Tool } from '../toolbar.js';
 import style from './side.module.css';

@@ -11,10 +11,10 @@ import {
 import { type DragEvent, useEffect, useRef, useState } from 'react';
 import { EmptyState } from '../../../ui/empty-state.js';
 import { ErrorState } from '../../../ui/error-state.js';
+import { IconButton } from '../../../ui/icon-button.js';
 import { Skeleton } from '../../../ui/skeleton.js';
 import { VisibleText } from '../../../ui/visible-text.js';
 import { useTerminal, useTerminalState } from '../context.js';
-import { IconButton } from '../icon-button.js';
 import { FilesDialogs } from './dialogs.js';
 import style from './files.module.css';
 import { EntryList } from './list.js';

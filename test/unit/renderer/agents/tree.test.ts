@@ -5,6 +5,7 @@ import {
   agentsIn,
   belowOf,
   endsOf,
+  groupKey,
   indexOf,
   lineOf,
   pathOf,
@@ -94,6 +95,16 @@ describe('siblings of one name', () => {
     const rows = rowsOf(nodesOf(erin, ...many(312)), everything);
     expect(drawn(rows)).toEqual(['erin', '  psql ×312']);
     expect(rows[1]).toMatchObject({ open: false, sessions: 312, places: 1 });
+  });
+
+  it('a row of many stays one row while they end, until the last', () => {
+    const groupsBefore = new Set([groupKey(program('psql-0', 'erin', [0]))]);
+    const still = (count: number) =>
+      drawn(rowsOf(nodesOf(erin, ...many(count)), { ...everything, groupsBefore }));
+    expect(still(13)).toEqual(['erin', '  psql ×13']);
+    expect(still(2)).toEqual(['erin', '  psql ×2']);
+    expect(still(1)).toHaveLength(2);
+    expect(still(1)[1]).not.toContain('×');
   });
 
   it('the row unfolds to all of them', () => {

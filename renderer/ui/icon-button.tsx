@@ -1,5 +1,6 @@
 import { ActionIcon, Tooltip } from '@mantine/core';
-import type { Icon } from '../../ui/workbench.js';
+import type { ReactNode } from 'react';
+import type { Icon } from './workbench.js';
 
 /** A small button that is an icon, with its name for those who point at it or do not see it. */
 export function IconButton({
@@ -8,17 +9,24 @@ export function IconButton({
   run,
   pressed,
   disabled,
+  tip = label,
+  size = 26,
+  signSize = 15,
 }: {
   readonly label: string;
   readonly icon: Icon;
   readonly run: () => void;
   readonly pressed?: boolean;
   readonly disabled?: boolean;
+  /** What is shown to those who point at it, where that is more than its name. */
+  readonly tip?: ReactNode;
+  readonly size?: number;
+  readonly signSize?: number;
 }) {
   return (
-    <Tooltip label={label} openDelay={400}>
+    <Tooltip label={tip} openDelay={400}>
       <ActionIcon
-        size={26}
+        size={size}
         variant={pressed === true ? 'light' : 'subtle'}
         color={pressed === true ? 'teal' : 'gray'}
         aria-label={label}
@@ -26,7 +34,7 @@ export function IconButton({
         {...(pressed === undefined ? {} : { 'aria-pressed': pressed })}
         onClick={run}
       >
-        <Sign size={15} stroke={1.7} />
+        <Sign size={signSize} stroke={1.7} />
       </ActionIcon>
     </Tooltip>
   );
