@@ -1,5 +1,6 @@
 import { TextLines } from '../codec/terminal/lines.js';
 import type { ReplayItem } from '../contract/api.js';
+import { dataText, goesIn } from '../contract/recorder.js';
 import {
   bold,
   dim,
@@ -76,7 +77,7 @@ function printItem(output: Output, item: Printed): void {
     case 'statement':
       return printStatement(output, item);
     case 'data':
-      return printBlock(output, item.text, item.stream === 'copy-out' ? '  < ' : '  > ');
+      return printBlock(output, dataText(item), goesIn(item.stream) ? '  > ' : '  < ');
     case 'message':
       return print(output, yellow(`  ${item.severity}: `), oneLine(item.text));
     case 'size':

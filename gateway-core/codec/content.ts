@@ -1,5 +1,11 @@
-import type { ContentProjection, ContentStream, ProjectedItem } from '../contract/recorder.js';
+import {
+  type ContentProjection,
+  type ContentStream,
+  isFileStream,
+  type ProjectedItem,
+} from '../contract/recorder.js';
 import { PostgresContent, searchableText as postgresText } from './postgres/content.js';
+import { fileItem, searchableFile } from './sftp/content.js';
 import { isTerminalStream, TerminalContent } from './terminal/content.js';
 import { ReadableText } from './terminal/readable.js';
 import { Utf8Text } from './terminal/utf8.js';
@@ -14,6 +20,7 @@ class StatementContent implements ContentProjection {
       this.#terminal ??= new TerminalContent();
       return this.#terminal.items(stream, bytes);
     }
+    if (isFileStream(stream)) return [fileItem(stream, bytes)];
     this.#postgres ??= new PostgresContent();
     return this.#postgres.items(stream, bytes);
   }
@@ -41,6 +48,7 @@ export class SearchableContent {
     bytes: Buffer,
   ): { readonly text: string; readonly joined: boolean } {
     if (stream === 'terminal-size') return { text: '', joined: false };
+    if (isFileStream(stream)) return { text: searchableFile(bytes), joined: true };
     if (!isTerminalStream(stream)) return { text: postgresText(stream, bytes), joined: false };
     const key = `${stream} ${seq}`;
     const reader = this.#terminals.get(key) ?? { bytes: new Utf8Text(), text: new ReadableText() };

@@ -8,6 +8,7 @@ import { EndCause, SessionBehind, StatementDecision } from './events.js';
 import { ConnectionName, SessionId, Timestamp } from './ids.js';
 import { SpoolBacklog } from './local-record.js';
 import { MaskRule } from './masks.js';
+import { dataStreams } from './recorder.js';
 
 /**
  * The gateway's HTTP API, version 1, as both sides check it. JSON in and out; errors are RFC 9457 problems
@@ -343,8 +344,9 @@ export const ReplayItem = z.discriminatedUnion('kind', [
     kind: z.literal('data'),
     atMs: z.number(),
     seq: z.number(),
-    stream: z.enum(['copy-out', 'copy-in']),
+    stream: z.enum(dataStreams),
     text: z.string(),
+    base64: z.string().optional(),
   }),
   z.object({
     kind: z.literal('message'),

@@ -30,7 +30,13 @@ export interface Grounds {
 }
 
 export type Decision =
-  | { readonly kind: 'allow'; readonly grounds: Grounds; readonly masks: readonly MaskRule[] }
+  | {
+      readonly kind: 'allow';
+      readonly grounds: Grounds;
+      readonly masks: readonly MaskRule[];
+      /** Bytes of a file's content that are to be kept, each way: the most that any of the policies asks for. */
+      readonly keepBytes?: number;
+    }
   | {
       readonly kind: 'hold';
       readonly grounds: Grounds;

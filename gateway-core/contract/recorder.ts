@@ -28,14 +28,48 @@ export const contentStreams = {
   stderr: 8,
   /** The terminal's size from here on: `COLUMNSxROWS` in ASCII. */
   'terminal-size': 9,
+  /** What a file was found to hold, and what was put into it, from its first byte on without a gap, masked. */
+  'file-read': 10,
+  'file-written': 11,
 } as const;
 export type ContentStream = keyof typeof contentStreams;
+
+/** Data that moved as a whole, and which way: out of the target (`copy-out`, `file-read`) or into it. */
+export const dataStreams = ['copy-out', 'copy-in', 'file-read', 'file-written'] as const;
+export type DataStream = (typeof dataStreams)[number];
+
+/** Of files only: they are shown as text unless they hold what no text does. */
+export function dataText({
+  text,
+  base64,
+}: {
+  readonly text: string;
+  readonly base64?: string | undefined;
+}): string {
+  if (base64 === undefined || !text.includes('\0')) return text;
+  return `${((base64.length / 4) * 3).toLocaleString('en-US', { maximumFractionDigits: 0 })} bytes that are no text`;
+}
+
+export type FileStream = Extract<DataStream, `file-${string}`>;
+
+export function isFileStream(stream: ContentStream): stream is FileStream {
+  return stream === 'file-read' || stream === 'file-written';
+}
+
+/** Whether it went into the target. */
+export const goesIn = (stream: DataStream): boolean => stream === 'copy-in' || stream === 'file-written';
 
 /** What recorded content means, for one statement: protocol bytes in, items without their place in time out. */
 export type ProjectedItem =
   | { readonly kind: 'columns'; readonly columns: string[] }
   | { readonly kind: 'row'; readonly values: (string | null)[] }
-  | { readonly kind: 'data'; readonly stream: 'copy-out' | 'copy-in'; readonly text: string }
+  | {
+      readonly kind: 'data';
+      readonly stream: DataStream;
+      readonly text: string;
+      /** The exact bytes, where `text` cannot say them: they are not UTF-8, or a character is cut. */
+      readonly base64?: string;
+    }
   | { readonly kind: 'message'; readonly severity: string; readonly text: string }
   /** What a terminal was sent: text with escape sequences, as hostile as any. */
   | { readonly kind: 'terminal'; readonly data: string }

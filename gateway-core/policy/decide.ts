@@ -155,14 +155,17 @@ function combine(policies: CompiledPolicies, ids: readonly string[]): Decision {
   const masks: MaskRule[] = [];
   const approvers = new Set<string>();
   let message: string | undefined;
+  let keepBytes = 0;
   for (const id of ids) {
     const obligations = policies.obligations.get(id);
     if (obligations === undefined) continue;
     masks.push(...obligations.masks);
+    keepBytes = Math.max(keepBytes, obligations.keepBytes);
     for (const group of obligations.approvers) approvers.add(group);
     if (obligations.approvers.length > 0) message ??= obligations.message;
   }
-  if (approvers.size === 0) return { kind: 'allow', grounds, masks };
+  if (approvers.size === 0)
+    return { kind: 'allow', grounds, masks, ...(keepBytes === 0 ? {} : { keepBytes }) };
   const names = [...approvers];
   return {
     kind: 'hold',

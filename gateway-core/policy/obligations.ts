@@ -1,3 +1,4 @@
+import { RowsKept, rowsKeptBytes } from '../contract/connection.js';
 import { Detector, MaskKind, type MaskRule } from '../contract/masks.js';
 import type { MaskedUse } from '../contract/sql.js';
 
@@ -8,6 +9,8 @@ export interface Obligations {
   readonly masks: readonly MaskRule[];
   /** `@opens("predicate, order")`: uses of masked columns that this permit allows. */
   readonly opens: ReadonlySet<MaskedUse>;
+  /** `@keep("1MB")`: bytes of a file that moves by SFTP that are kept in the recording, masked. */
+  readonly keepBytes: number;
 }
 
 const maskedUses: readonly MaskedUse[] = [
@@ -43,6 +46,7 @@ export function readObligations(
   const opens = new Set<MaskedUse>();
   const approvers: string[] = [];
   let message: string | undefined;
+  let keepBytes = 0;
   for (const [name, value] of Object.entries(annotations)) {
     if (name === 'id') continue;
     if (name === 'message') {
@@ -56,6 +60,10 @@ export function readObligations(
         if (known === undefined) return { problem: `@opens knows ${maskedUses.join(', ')}, not "${use}"` };
         opens.add(known);
       }
+    } else if (name === 'keep') {
+      const kept = RowsKept.safeParse(value);
+      if (!kept.success) return { problem: '@keep takes a size (256kB, 1MB), all or none' };
+      keepBytes = rowsKeptBytes(kept.data);
     } else if (name === 'mask' || /^mask_\d+$/.test(name)) {
       const rule = readMask(value);
       if (rule === undefined) {
@@ -63,10 +71,10 @@ export function readObligations(
       }
       masks.push(rule);
     } else {
-      return { problem: `unknown annotation @${name}; known are id, message, approval, mask, opens` };
+      return { problem: `unknown annotation @${name}; known are id, message, approval, mask, opens, keep` };
     }
   }
-  return { message, approvers, masks, opens };
+  return { message, approvers, masks, opens, keepBytes };
 }
 
 function readMask(value: string): MaskRule | undefined {

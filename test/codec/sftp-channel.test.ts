@@ -371,6 +371,25 @@ describe('SFTP: hashes of what moved', () => {
     expect(tally.result()).toEqual({ bytes: 0, sha256: undefined, whole: false });
   });
 
+  it('whoever keeps it is given what is hashed, in the order of the file, whatever the order it came in', () => {
+    const pieces = fc.array(fc.uint8Array({ minLength: 1, maxLength: 9 }), { minLength: 1, maxLength: 20 });
+    fc.assert(
+      fc.property(pieces, fc.infiniteStream(fc.nat()), (parts, order) => {
+        const kept: Buffer[] = [];
+        const tally = new DirectionTally({ heldBytes: 0 }, (data) => kept.push(Buffer.from(data)));
+        let offset = 0;
+        const placed = parts.map((data) => {
+          const at = offset;
+          offset += data.length;
+          return { at, data, key: order.next().value };
+        });
+        for (const { at, data } of placed.toSorted((a, b) => a.key - b.key)) tally.add(at, data);
+        expect(Buffer.concat(kept)).toEqual(Buffer.concat(parts));
+        expect(tally.result().sha256).toBe(sha256(Buffer.concat(kept)));
+      }),
+    );
+  });
+
   it('many tiny pieces out of order are bounded like few large ones', () => {
     const budget = { heldBytes: 0 };
     const tally = new DirectionTally(budget);

@@ -10,9 +10,9 @@ import { verifyBundle } from '../../evidence/verify/index.js';
 import { inflate } from '../../evidence/zip/node.js';
 import { ZipError, ZipReader } from '../../evidence/zip/read.js';
 import { withBundleFile } from '../bundle-file.js';
-import { writeCast } from '../cast-file.js';
 import { type Context, type Input, type Run, withGateway } from '../context.js';
 import { print, printJson } from '../output.js';
+import { type ReplayPart, writeReplayPart } from '../replay-file.js';
 import { createReplayPrinter } from '../replay-printer.js';
 import { createTerminalPlayer } from '../terminal-player.js';
 
@@ -29,9 +29,9 @@ export const run: Run = async (context, input) => {
       'usage',
       'a session of a file comes after the file: throughline replay FILE SESSION',
     );
-  const cast = castOf(input);
+  const saved = savedOf(input);
   return withGateway(context, input, async (gateway) => {
-    if (cast !== undefined) return saveCast(context, api.recording(gateway, subject), cast);
+    if (saved !== undefined) return save(context, api.recording(gateway, subject), saved);
     const shown = await show(context, api.recording(gateway, subject), speed);
     if (shown.problems === 0 && shown.deleted !== undefined && shown.others === 0) {
       throw new ThroughlineError('not-found', shown.deleted, {
@@ -87,31 +87,42 @@ async function show(
   return { problems, others, deleted };
 }
 
-interface Cast {
+interface Saved {
   readonly path: string;
-  readonly seq: number | undefined;
+  readonly part: ReplayPart;
+  readonly wanted: number | undefined;
 }
 
-function castOf(input: Input): Cast | undefined {
+function savedOf(input: Input): Saved | undefined {
   const path = input.text('output');
-  if (!input.flag('asciicast')) {
+  const asciicast = input.flag('asciicast');
+  const file = input.flag('file');
+  if (asciicast && file) throw new ThroughlineError('usage', 'one of --asciicast and --file');
+  if (!asciicast && !file) {
     if (path === undefined) return undefined;
-    throw new ThroughlineError('usage', '-o is where to write with --asciicast');
+    throw new ThroughlineError('usage', '-o is where to write with --asciicast or --file');
   }
   if (path === undefined || path === '')
     throw new ThroughlineError('usage', 'say where to: -o FILE', { action: 'for example -o session.cast' });
   const statement = input.text('statement');
   if (statement !== undefined && !/^\d{1,9}$/.test(statement))
     throw new ThroughlineError('usage', '--statement takes the number of a statement');
-  return { path, seq: statement === undefined ? undefined : Number(statement) };
+  return {
+    path,
+    part: asciicast ? 'terminal' : 'file',
+    wanted: statement === undefined ? undefined : Number(statement),
+  };
 }
 
-async function saveCast(context: Context, items: AsyncIterable<ReplayItem>, cast: Cast): Promise<number> {
-  const { seq, others, problems } = await writeCast(items, cast.path, cast.seq);
-  if (context.json) printJson(context.stdout, { file: cast.path, statement: seq, others, problems });
-  else print(context.stdout, `${cast.path}: the terminal of statement ${seq}`);
+async function save(context: Context, items: AsyncIterable<ReplayItem>, saved: Saved): Promise<number> {
+  const { seq, others, problems } = await writeReplayPart(items, saved.path, saved);
+  if (context.json) printJson(context.stdout, { file: saved.path, statement: seq, others, problems });
+  else print(context.stdout, `${saved.path}: the ${saved.part} of statement ${seq}`);
   if (others.length > 0)
-    print(context.stderr, `this session has more terminals: --statement ${others.slice(0, 20).join(', ')}`);
+    print(
+      context.stderr,
+      `this session has more ${saved.part}s: --statement ${others.slice(0, 20).join(', ')}`,
+    );
   if (problems === 0) return 0;
   throw new ThroughlineError('verification-failed', 'the recording has a hole or does not fit its seal');
 }
@@ -129,13 +140,13 @@ function replayFile(context: Context, input: Input, { path, session, speed }: Fi
     const [first] = problems;
     if (first !== undefined && !context.json)
       print(context.stderr, `this bundle does not hold: ${first.code} at ${first.where}: ${first.message}`);
-    const cast = castOf(input);
+    const saved = savedOf(input);
     const replayed = await readable(path, async () => {
       const zip = await ZipReader.open(source, inflate);
-      if (cast !== undefined) {
+      if (saved !== undefined) {
         const [id] = chosenSessions(zip, session);
         if (id === undefined) return 0;
-        await saveCast(context, replayBundle(zip, id, statementContent), cast);
+        await save(context, replayBundle(zip, id, statementContent), saved);
         return 1;
       }
       let others = 0;

@@ -4,7 +4,7 @@ import { absolutePath } from './paths.js';
 import { sftpVersion, statusCodes } from './protocol.js';
 import type { SftpReply } from './replies.js';
 import type { SftpRequest } from './requests.js';
-import { DirectionTally, type Moved, type ReorderBudget } from './tally.js';
+import { DirectionTally, type InOrder, type Moved, type ReorderBudget } from './tally.js';
 import { type FileUse, fileUses, type OpenRights, openRights } from './uses.js';
 
 /**
@@ -31,6 +31,11 @@ export type SftpAnswered =
       readonly file: FileTally | undefined;
     }
   | Malformed;
+
+export interface FileReader {
+  readonly read: InOrder;
+  readonly written: InOrder;
+}
 
 interface OpenFile {
   readonly path: string;
@@ -59,12 +64,17 @@ export class SftpChannel {
   readonly #files = new Map<string, OpenFile>();
   #opening = 0;
   readonly #budget: ReorderBudget = { heldBytes: 0 };
+  readonly #reader: ((id: number) => FileReader | undefined) | undefined;
   #writing: Flow | undefined;
   #reading: Flow | undefined;
 
-  /** `home`: where the target's relative paths begin, if an earlier channel of the same account learned it. */
-  constructor(home?: string) {
+  /**
+   * `home`: where the target's relative paths begin, if an earlier channel of the same account learned it.
+   * `reader`: who is given what moves through the file that the request of this id opens, from its first byte on.
+   */
+  constructor(home?: string, reader?: (id: number) => FileReader | undefined) {
     this.#home = home;
+    this.#reader = reader;
   }
 
   /** Absolute, once it is known: what REALPATH "." answered. */
@@ -199,14 +209,18 @@ export class SftpChannel {
     return { kind: 'answered', request, file };
   }
 
-  #opened(request: { readonly path: string; readonly flags?: number }, handle: string): boolean {
+  #opened(
+    request: { readonly id: number; readonly path: string; readonly flags?: number },
+    handle: string,
+  ): boolean {
     const path = absolutePath(request.path, this.#home);
     if (this.#files.has(handle) || path === undefined) return false;
+    const reader = request.flags === undefined ? undefined : this.#reader?.(request.id);
     this.#files.set(handle, {
       path,
       rights: request.flags === undefined ? undefined : openRights(request.flags),
-      read: new DirectionTally(this.#budget),
-      written: new DirectionTally(this.#budget),
+      read: new DirectionTally(this.#budget, reader?.read),
+      written: new DirectionTally(this.#budget, reader?.written),
       closing: false,
     });
     return true;

@@ -10,6 +10,9 @@ export interface Moved {
   readonly whole: boolean;
 }
 
+/** The next bytes of a file; good until this returns. */
+export type InOrder = (data: Uint8Array) => void;
+
 /** Bytes that are held for all handles of a channel. */
 export interface ReorderBudget {
   heldBytes: number;
@@ -30,9 +33,12 @@ export class DirectionTally {
   #earlyBytes = 0;
   #endAt: number | undefined;
   readonly #budget: ReorderBudget;
+  readonly #inOrder: InOrder | undefined;
 
-  constructor(budget: ReorderBudget) {
+  /** `inOrder` is given what is hashed, as it is hashed. */
+  constructor(budget: ReorderBudget, inOrder?: InOrder) {
     this.#budget = budget;
+    this.#inOrder = inOrder;
   }
 
   /** The next bytes of what began at some offset; `offset` is where these ones belong. */
@@ -41,7 +47,7 @@ export class DirectionTally {
     if (this.#hash === undefined || data.length === 0) return;
     if (offset < this.#next) return this.lose();
     if (offset > this.#next) return this.#keep(offset, data);
-    this.#hash.update(data);
+    this.#take(data);
     this.#next += data.length;
     this.#useEarly();
   }
@@ -91,11 +97,16 @@ export class DirectionTally {
       this.#early.delete(run.start);
       this.#earlyByEnd.delete(run.end);
       for (const piece of run.pieces) {
-        this.#hash?.update(piece);
+        this.#take(piece);
         this.#hold(-piece.length - pieceOverheadBytes);
       }
       this.#next = run.end;
     }
+  }
+
+  #take(data: Uint8Array): void {
+    this.#hash?.update(data);
+    this.#inOrder?.(data);
   }
 
   #hold(bytes: number): void {

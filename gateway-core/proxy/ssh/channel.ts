@@ -13,7 +13,8 @@ export interface ChannelLines {
 export interface ChannelFiles {
   /** Passes on itself what may be. */
   fromClient(data: Buffer): void;
-  fromTarget(data: Buffer): void;
+  /** True: some of it is kept, and has to be in the journal first. */
+  fromTarget(data: Buffer): boolean;
   /** What `fromTarget` saw is handed on, or the client takes more: answers of our own may find their place now. */
   answer(): void;
   end(): void;

@@ -1,4 +1,4 @@
-import { type FileTally, SftpChannel } from '../../codec/sftp/channel.js';
+import { type FileReader, type FileTally, SftpChannel } from '../../codec/sftp/channel.js';
 import type { SftpEvent } from '../../codec/sftp/framer.js';
 import { statusCodes } from '../../codec/sftp/protocol.js';
 import { SftpReplies, type SftpReply } from '../../codec/sftp/replies.js';
@@ -7,9 +7,11 @@ import type { FileUse } from '../../codec/sftp/uses.js';
 import { writeInit, writeStatus } from '../../codec/sftp/writers.js';
 import { writeMessage } from '../../codec/ssh/messages.js';
 import type { Appended, Permit } from '../../contract/decision.js';
+import { limits } from '../../contract/limits.js';
 import type { FileOperation } from '../../contract/ssh.js';
 import { permitOf } from '../../policy/index.js';
 import type { Channel, ChannelFiles } from './channel.js';
+import { FileKeeper } from './file-keeper.js';
 import { asked, judged } from './judged.js';
 import { sshLimits } from './limits.js';
 import type { Hold, Parts } from './parts.js';
@@ -26,12 +28,17 @@ export class SftpWatch implements ChannelFiles {
   readonly #parts: Parts;
   readonly #channel: Channel;
   readonly #hold: Hold;
-  readonly #state = new SftpChannel();
+  readonly #state = new SftpChannel(undefined, (id) => this.#keeperOf(id));
   readonly #requests = new SftpRequests();
   readonly #replies = new SftpReplies();
   /** What runs: by its request's number until that is answered, then files by their handle. */
   readonly #asked = new Map<number, Use>();
   readonly #open = new Map<string, Use>();
+  /** Of files whose content policy wants kept. */
+  readonly #keepers = new Map<Use, FileKeeper>();
+  /** Content that was handed to the journal, and may not go on before it is in there. */
+  #unrecorded = false;
+  #keptRead = false;
   #events: SftpEvent<SftpRequest>[] = [];
   #done: (() => void) | undefined;
   /** Allowed bytes on their way to the target. */
@@ -59,8 +66,10 @@ export class SftpWatch implements ChannelFiles {
 
   /** Works through events; true: one of them is being judged, and `#judgedNow` goes on behind it. */
   #waits(): boolean {
-    for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
+    for (let event = this.#events[0]; event !== undefined; event = this.#events[0]) {
       if (this.#parts.context.isOver()) return false;
+      if (event.kind === 'packet' && this.#unrecorded) return this.#record();
+      this.#events.shift();
       if (event.kind === 'malformed') {
         this.#parts.context.fail('client-protocol', `SFTP: ${event.reason}`);
         return false;
@@ -68,8 +77,34 @@ export class SftpWatch implements ChannelFiles {
       if (event.kind === 'piece') this.#piece(event.data, event.last);
       else if (this.#packet(event.packet, event.raw)) return true;
     }
+    if (this.#unrecorded) return this.#record();
     this.#flush();
     return false;
+  }
+
+  /** What is kept of a file is in the journal before the target has it. */
+  #record(): true {
+    const { context } = this.#parts;
+    this.#unrecorded = false;
+    context.recorder.flush((failure) => {
+      if (failure !== undefined) return context.fail('not-recordable', failure.message);
+      this.#recorded();
+    }, context.id);
+    return true;
+  }
+
+  #recorded(): void {
+    const { context } = this.#parts;
+    if (context.isOver()) return;
+    // A full journal holds who writes, as it holds who reads.
+    if (context.recorder.backlogBytes() > limits.backlogBytesMax) {
+      setTimeout(() => this.#recorded(), sshLimits.backlogWaitMs).unref();
+      return;
+    }
+    context.guarded(() => {
+      this.#flush();
+      this.#judgedNow();
+    });
   }
 
   /** Everything of this chunk is through before anything behind it is read. */
@@ -135,6 +170,7 @@ export class SftpWatch implements ChannelFiles {
       text: file.to === undefined ? file.path : `${file.path} -> ${file.to}`,
       allowed: (decision, appended, begun) => {
         if ('id' in request) this.#asked.set(request.id, begun);
+        if (request.kind === 'open') this.#keep(begun, decision.keepBytes);
         this.#begin(raw, permitOf(decision), appended);
         this.#judgedNow();
       },
@@ -145,6 +181,25 @@ export class SftpWatch implements ChannelFiles {
       },
     });
     return true;
+  }
+
+  #keep(use: Use, keepBytes = 0): void {
+    const { judge } = this.#parts.context;
+    if (keepBytes > 0) this.#keepers.set(use, new FileKeeper(use, keepBytes, () => judge.newFileMasker()));
+  }
+
+  #keeperOf(id: number): FileReader | undefined {
+    const use = this.#asked.get(id);
+    const keeper = use === undefined ? undefined : this.#keepers.get(use);
+    if (keeper === undefined) return undefined;
+    return {
+      read: (data) => {
+        this.#keptRead = keeper.take('file-read', data) || this.#keptRead;
+      },
+      written: (data) => {
+        this.#unrecorded = keeper.take('file-written', data) || this.#unrecorded;
+      },
+    };
   }
 
   #begin(raw: Uint8Array, permit: Permit, appended: Appended): void {
@@ -202,16 +257,18 @@ export class SftpWatch implements ChannelFiles {
     }
   }
 
-  /** A piece of the target's side, before it is handed on. */
-  fromTarget(data: Buffer): void {
+  /** A piece of the target's side, before it is handed on. True: some of it is kept, and has to be first. */
+  fromTarget(data: Buffer): boolean {
+    this.#keptRead = false;
     for (const event of this.#replies.push(data)) {
       if (event.kind === 'malformed') {
         this.#parts.context.fail('target-protocol', `SFTP: ${event.reason}`);
-        return;
+        return false;
       }
       if (event.kind === 'piece') this.#state.received(event.data);
       else this.#reply(event.packet);
     }
+    return this.#keptRead;
   }
 
   #reply(reply: SftpReply): void {
@@ -233,12 +290,19 @@ export class SftpWatch implements ChannelFiles {
     if (failed) use.end({ state: 'error', code: `sftp-${reply.code}`, message: reply.message });
     else if (reply.kind === 'handle' && request.kind === 'open') this.#open.set(reply.handle, use);
     else use.end({ state: 'ok' });
+    if (use.ended) this.#keepers.delete(use);
   }
 
   #closed(handle: string, file: FileTally | undefined): void {
     const use = this.#open.get(handle);
     this.#open.delete(handle);
-    if (use !== undefined && file !== undefined) endFile(use, file, 'ok');
+    if (use !== undefined && file !== undefined) this.#end(use, file, 'ok');
+  }
+
+  #end(use: Use, file: FileTally, state: 'ok' | 'interrupted'): void {
+    const kept = this.#keepers.get(use)?.end();
+    this.#keepers.delete(use);
+    endFile(use, file, state, kept);
   }
 
   /** The channel is over: what was still open was not finished. */
@@ -247,20 +311,22 @@ export class SftpWatch implements ChannelFiles {
     for (const use of this.#open.values()) {
       const file = byPath.get(use.text);
       if (file === undefined) use.end({ state: 'interrupted' });
-      else endFile(use, file, 'interrupted');
+      else this.#end(use, file, 'interrupted');
     }
     for (const use of this.#asked.values()) use.end({ state: 'interrupted' });
     this.#open.clear();
     this.#asked.clear();
+    this.#keepers.clear();
   }
 }
 
-/** Bytes and hash of what moved stand in the outcome; the content itself is not kept. */
-function endFile(use: Use, { read, written }: FileTally, state: 'ok' | 'interrupted'): void {
+/** Bytes and hash of what moved stand in the outcome, and how much of it the recording holds. */
+function endFile(use: Use, { read, written }: FileTally, state: 'ok' | 'interrupted', keptBytes = 0): void {
   use.down(read.bytes);
   use.up(written.bytes);
   const moved = written.bytes > 0 ? written : read;
   const way = written.bytes > 0 ? 'written' : 'read';
   const hash = moved.sha256 === undefined ? '' : `, sha256 ${moved.sha256}${moved.whole ? '' : ' of a part'}`;
-  use.end({ state, tag: `${moved.bytes} bytes ${way}${hash}` });
+  const kept = keptBytes === 0 ? '' : `, ${keptBytes} bytes kept`;
+  use.end({ state, tag: `${moved.bytes} bytes ${way}${hash}${kept}` });
 }

@@ -5,6 +5,7 @@ import type { Decision } from '../../contract/decision.js';
 import { limits } from '../../contract/limits.js';
 import { type DetectMask, Detector } from '../../contract/masks.js';
 import type { CommandFacts, SshUse } from '../../contract/ssh.js';
+import { createStreamMasker, type StreamMasker } from '../../masking/stream-masker.js';
 import { createValueMasker } from '../../masking/value-masker.js';
 import type { Decider } from '../../policy/index.js';
 import { saltedHash } from '../salted-hash.js';
@@ -22,9 +23,11 @@ export interface SshJudge {
   /** Masked, and no longer than what is kept of one text. */
   keptText(text: string): string;
   exactHash(text: string): string;
+  /** For what is kept of a file. */
+  newFileMasker(): StreamMasker;
 }
 
-/** Texts of commands are masked by every detector, whatever the connection masks in what it shows. */
+/** Texts of commands and kept files are masked by every detector, whatever the connection masks in what it shows. */
 const textRules: readonly DetectMask[] = [{ detect: [...Detector.options], with: 'redact' }];
 
 export function createSshJudge(input: {
@@ -38,7 +41,8 @@ export function createSshJudge(input: {
   readonly now: () => number;
 }): SshJudge {
   const salt = createHmac('sha256', input.saltKey).update(input.session).digest();
-  const masker = createValueMasker({ rules: [...input.rules, ...textRules], hashKey: input.hashKey });
+  const rules = [...input.rules, ...textRules];
+  const masker = createValueMasker({ rules, hashKey: input.hashKey });
   return {
     decide: (use) => input.decider().ssh(use, input.now()),
     keptText: (text) => cut(masker.maskText(cut(text)).text),
@@ -50,6 +54,7 @@ export function createSshJudge(input: {
     },
     judgesLines: input.judgesLines,
     exactHash: (text) => saltedHash(salt, text),
+    newFileMasker: () => createStreamMasker({ rules, terminal: false }),
   };
 }
 

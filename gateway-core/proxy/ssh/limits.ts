@@ -13,6 +13,8 @@ export const sshLimits = {
   outboxBytesMax: 1024 * 1024,
   /** How long output that could be the beginning of something masked is held back when nothing follows. */
   maskHoldMs: 20,
+  /** How often it is looked whether the journal has caught up. */
+  backlogWaitMs: 20,
   /** How often, and after how long, the echo of what was typed is waited for when a line is to be judged. */
   echoAttempts: 6,
   echoWaitMs: 15,

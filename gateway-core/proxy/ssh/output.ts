@@ -37,9 +37,9 @@ export class Output {
     const { use } = channel;
     use?.down(data.length);
     if (channel.kind !== 'shell' && channel.kind !== 'exec') {
-      channel.files?.fromTarget(data);
+      const kept = channel.files?.fromTarget(data) === true;
       // Files and forwarded streams are counted and hashed where they are watched; masks would break them.
-      this.#outbox.push(Buffer.from(payload), false);
+      this.#outbox.push(Buffer.from(payload), kept);
       channel.files?.answer();
       return;
     }

@@ -210,7 +210,7 @@ export class SshSession {
       // Not at once: a fast target would keep the loop from every other session.
       setImmediate(() => stream.resume());
     } else if (this.#input.recorder.backlogBytes() > limits.backlogBytesMax) {
-      setTimeout(() => this.#resumeTarget(), 20).unref();
+      setTimeout(() => this.#resumeTarget(), sshLimits.backlogWaitMs).unref();
     }
   }
 

@@ -3,6 +3,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { ReplayItem } from '../../../gateway-core/contract/api.js';
 import type { ReplayHead } from '../../../gateway-core/contract/bridge/work.js';
+import { dataText, goesIn } from '../../../gateway-core/contract/recorder.js';
 import { DecisionMark } from '../decision.js';
 import { MaskedText } from '../masked.js';
 import { VisibleText } from '../visible-text.js';
@@ -193,8 +194,8 @@ function Item({ item, widths }: { readonly item: ReplayItem; readonly widths: st
     case 'data':
       return (
         <div className={style['data']}>
-          <span aria-hidden>{item.stream === 'copy-in' ? '→' : '←'}</span>
-          <VisibleText text={item.text.slice(0, cellCharactersMax)} />
+          <span aria-hidden>{goesIn(item.stream) ? '→' : '←'}</span>
+          <VisibleText text={dataText(item).slice(0, cellCharactersMax)} />
         </div>
       );
     case 'message':

@@ -1,4 +1,5 @@
 import type { ReplayItem } from '../../../contract/api.js';
+import { dataText, goesIn } from '../../../contract/recorder.js';
 import type { Columns, ItemStore } from '../data/item-store.js';
 import { append, button, data, h, icon, longText, replace } from './dom.js';
 import { value } from './marks.js';
@@ -147,7 +148,7 @@ function noteOf(item: Exclude<ReplayItem, { kind: 'row' }>): (string | HTMLEleme
     case 'columns':
       return [`a result with ${item.columns.length.toLocaleString()} columns`];
     case 'data':
-      return [item.stream === 'copy-in' ? '→ ' : '← ', data(item.text)];
+      return [goesIn(item.stream) ? '→ ' : '← ', data(dataText(item))];
     case 'message':
       return [data(item.severity, 20), ': ', data(item.text)];
     case 'output':
