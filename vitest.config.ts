@@ -11,8 +11,10 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     env: { FUZZ_SEED: fuzzSeed },
     setupFiles: ['test/seed.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 120_000,
+    // How long something may take is no law: these only end what hangs, on machines as slow and busy as they come.
+    testTimeout: 120_000,
+    hookTimeout: 240_000,
+    expect: { poll: { timeout: 30_000 } },
     pool: 'forks',
     maxWorkers: 2,
   },

@@ -213,7 +213,7 @@ export function freePort(): Promise<number> {
 export async function until<T>(
   what: string,
   look: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const end = Date.now() + timeoutMs;
   for (;;) {

@@ -1,12 +1,13 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSqlEngine, type SqlEngine } from '../../../gateway-core/agent/sql/index.js';
 import { sqlLimits } from '../../../gateway-core/agent/sql/limits.js';
 import type { SqlEngineOptions } from '../../../gateway-core/agent/sql/options.js';
 import type { SqlRun } from '../../../gateway-core/contract/bridge/sql.js';
 import { ConnectionName } from '../../../gateway-core/contract/ids.js';
+import { eventually } from '../../eventually.js';
 import { type ScriptedTarget, scriptedTarget, type Talk } from './scripted-target.js';
 import { engineOptions } from './support.js';
 
@@ -76,14 +77,14 @@ async function editor(
       return (await call['sql.run']({ key, run: `run_${runs}`, text, rowsMax })).run;
     },
     until: (name, state, look = () => true) =>
-      vi.waitFor(async () => {
+      eventually(async () => {
         const run = await call['sql.runState']({ run: name });
         if (run.state !== state || !look(run)) throw new Error(`it is ${JSON.stringify(run)}`);
         return run;
       }),
     finished: async (text) => {
       const name = await made.run(text);
-      return vi.waitFor(async () => {
+      return eventually(async () => {
         const run = await call['sql.runState']({ run: name });
         if (!over.has(run.state)) throw new Error(`it is ${run.state}`);
         return run;
@@ -146,7 +147,7 @@ describe('a run that pauses', () => {
     const { id } = await call['exports.start']({ result, format: 'csv', name: 'all', view: false });
     await until(name, 'running');
     rest();
-    const exported = await vi.waitFor(async () => {
+    const exported = await eventually(async () => {
       const found = (await call['exports.list']({})).find((each) => each.id === id);
       expect(found?.state).toBe('done');
       return found;
@@ -342,7 +343,7 @@ describe('a session', () => {
     const { state, statements } = await finished('select 1; select 2');
     expect(state).toBe('failed');
     expect(statements.map((each) => each.state)).toEqual(['failed', 'skipped']);
-    const [session] = await vi.waitFor(async () => {
+    const [session] = await eventually(async () => {
       const found = await call['sql.sessions']({});
       expect(found[0]?.state).toBe('closed');
       return found;
@@ -358,7 +359,7 @@ describe('a session', () => {
   it('that is connected again twice at once gets one connection', async () => {
     const { call, key, target } = await editor((_, talk) => talk.end());
     await call['sql.run']({ key, run: 'run_0', text: 'select 1', rowsMax: 1 });
-    await vi.waitFor(async () => expect((await call['sql.sessions']({}))[0]?.state).toBe('closed'));
+    await eventually(async () => expect((await call['sql.sessions']({}))[0]?.state).toBe('closed'));
     const again = await Promise.all([call['sql.reconnect']({ key }), call['sql.reconnect']({ key })]);
     expect(again.map(({ state }) => state)).toEqual(['ready', 'ready']);
     expect(target.streams).toHaveLength(2);
@@ -369,7 +370,7 @@ describe('a session', () => {
     const opening = call['sql.open']({ connection: shop, autocommit: true });
     engine.closeSessions({ code: 'not-signed-in', message: 'you have signed out' });
     await expect(opening).rejects.toMatchObject({ message: 'you have signed out' });
-    await vi.waitFor(() => expect(target.streams.every((each) => each.writableEnded)).toBe(true));
+    await eventually(() => expect(target.streams.every((each) => each.writableEnded)).toBe(true));
   });
 
   it('takes one run at a time', async () => {
@@ -395,7 +396,7 @@ describe('a run that is disposed of', () => {
     told.length = 0;
     const other = await editor((_, talk) => done(talk));
     await other.finished('select 2');
-    await vi.waitFor(() => expect(other.told.some(({ name: event }) => event === 'sql.run')).toBe(true));
+    await eventually(() => expect(other.told.some(({ name: event }) => event === 'sql.run')).toBe(true));
     expect(told.filter(({ name: event }) => event === 'sql.run')).toEqual([]);
     const rows = Promise.resolve().then(() => call['sql.rows']({ result, from: 0, count: 1 }));
     await expect(rows).rejects.toMatchObject({ code: 'not-found' });
@@ -410,7 +411,7 @@ describe('closing the app', () => {
     await finished('select 1');
     await run('select pg_sleep(1000)');
     await engine.close();
-    await vi.waitFor(() => expect(target.streams[0]?.destroyed).toBe(true));
+    await eventually(() => expect(target.streams[0]?.destroyed).toBe(true));
     const entries = await call['history.list']({ text: '', count: 10 });
     expect(entries.map(({ text, state }) => [text, state])).toEqual([
       ['select pg_sleep(1000)', 'error'],

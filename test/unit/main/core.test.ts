@@ -6,6 +6,7 @@ import { defaultPreferences } from '../../../gateway-core/contract/bridge/app.js
 import type { ToAgent, ToRenderer } from '../../../gateway-core/contract/bridge/wire.js';
 import { type Core, createCore } from '../../../main/core.js';
 import type { PreferencesFile } from '../../../main/settings/preferences.js';
+import { eventually } from '../../eventually.js';
 
 let directory = '';
 beforeEach(() => {
@@ -60,7 +61,7 @@ describe('the core of a host', () => {
         () => ({ ...defaultPreferences, exportDirectory: '/exports', tunnels: ['shop-db'] }),
         speaks,
       );
-      await vi.waitFor(() => expect(sent).toHaveLength(2));
+      await eventually(() => expect(sent).toHaveLength(2));
       expect(sent).toEqual([
         { kind: 'start', version: '1', platform: process.platform },
         { kind: 'preferences', exportDirectory: '/exports', tunnels: ['shop-db'] },
@@ -71,7 +72,7 @@ describe('the core of a host', () => {
 
   it('an agent that is gone before it was told anything does not keep the host from starting', async () => {
     const { core, sent, log } = start(() => ({}), false, true);
-    await vi.waitFor(() => expect(sent.map(({ kind }) => kind)).toEqual(['start', 'preferences']));
+    await eventually(() => expect(sent.map(({ kind }) => kind)).toEqual(['start', 'preferences']));
     expect(core.agent.state).toBe('starting');
     expect(log).toEqual([]);
   });
@@ -80,7 +81,7 @@ describe('the core of a host', () => {
     const { sent, log } = start(() => {
       throw new SyntaxError('no JSON');
     });
-    await vi.waitFor(() => expect(sent).toHaveLength(2));
+    await eventually(() => expect(sent).toHaveLength(2));
     expect(sent[1]).toEqual({ kind: 'preferences', exportDirectory: '', tunnels: [] });
     expect(log).toHaveLength(1);
     expect(log[0]).toMatch(/^Preferences: the preferences could not be read and are the defaults again/);
@@ -92,7 +93,7 @@ describe('the core of a host', () => {
     const seen: ToRenderer[] = [];
     const window = core.dispatcher.attach((message) => seen.push(message));
     window.receive({ kind: 'call', id: 1, name: 'app.useDemo', input: {} });
-    const answer = await vi.waitFor(() => {
+    const answer = await eventually(() => {
       const found = seen.find((message) => message.kind === 'error');
       expect(found).toBeDefined();
       return found;

@@ -1,11 +1,12 @@
 import { EventEmitter } from 'node:events';
 import type { IpcMain } from 'electron';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { defaultPreferences } from '../../../gateway-core/contract/bridge/app.js';
 import type { Handlers } from '../../../gateway-core/contract/bridge/calls.js';
 import { bridgeChannels } from '../../../gateway-core/contract/bridge/wire.js';
 import { createDispatcher } from '../../../main/ipc/dispatcher.js';
 import { bridgeWindows } from '../../../main/window/ipc.js';
+import { eventually } from '../../eventually.js';
 import { FakeContents } from './electron-fakes.js';
 
 /** A host with one call, over a fake of Electron's IPC. */
@@ -36,7 +37,7 @@ function setup() {
 }
 
 const answered = (contents: FakeContents): Promise<unknown[]> =>
-  vi.waitFor(() => {
+  eventually(() => {
     expect(contents.sent.length).toBeGreaterThan(0);
     return contents.sent.map(({ message }) => message);
   });

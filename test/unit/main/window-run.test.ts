@@ -7,6 +7,7 @@ import { bridgeChannels } from '../../../gateway-core/contract/bridge/names.js';
 import type { TunnelView } from '../../../gateway-core/contract/bridge/work.js';
 import { runElectronHost, tellFailedStart } from '../../../main/window/run.js';
 import { startAtLogin } from '../../../main/window/start-at-login.js';
+import { eventually } from '../../eventually.js';
 import {
   electron,
   FakeUtility,
@@ -103,7 +104,7 @@ const say = (message: unknown): void =>
   );
 const call = (id: number, name: string, input: unknown = {}): void => say({ kind: 'call', id, name, input });
 const answer = (id: number): Promise<unknown> =>
-  vi.waitFor(() => {
+  eventually(() => {
     const found = window().webContents.sent.find(({ message }) => (message as { id?: number }).id === id);
     expect(found).toBeDefined();
     return found?.message;
@@ -169,7 +170,7 @@ describe('the app in Electron', () => {
     expect(agent().options.env).toMatchObject({ THROUGHLINE_HOME: directory, THROUGHLINE_KEYRING: 'off' });
     const names = Object.keys(agent().options.env);
     expect(names.filter((name) => /^(NODE_OPTIONS|ELECTRON_)/.test(name))).toEqual([]);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(agent().heard).toEqual([
         { kind: 'start', version: '1.2.3', platform: process.platform },
         { kind: 'preferences', exportDirectory: '', tunnels: [] },
@@ -191,7 +192,7 @@ describe('the app in Electron', () => {
     const items = noted.menu.flatMap(({ submenu }) => submenu ?? []);
     const click = (label: string): void => items.find((item) => item.label === label)?.click?.();
     const zoom = (value: number): Promise<void> =>
-      vi.waitFor(() => expect(stores['preferences']?.['zoom']).toBe(value));
+      eventually(() => expect(stores['preferences']?.['zoom']).toBe(value));
     click('Smaller');
     await zoom(90);
     for (let round = 0; round < 5; round += 1) {
@@ -325,7 +326,7 @@ describe('the tray', () => {
     trayItem('Quit')?.click?.();
     expect([window().destroyed, agent().killed, app.quitted]).toEqual([true, 1, false]);
     agent().emit('exit', 0);
-    await vi.waitFor(() => expect(app.quitted).toBe(true));
+    await eventually(() => expect(app.quitted).toBe(true));
     expect([FakeUtility.made.length, FakeWindow.made.length]).toEqual([1, 1]);
   });
 
@@ -336,7 +337,7 @@ describe('the tray', () => {
     app.emit('second-instance');
     expect(FakeWindow.made).toHaveLength(1);
     agent().emit('exit', 0);
-    await vi.waitFor(() => expect(app.quitted).toBe(true));
+    await eventually(() => expect(app.quitted).toBe(true));
   });
 });
 
@@ -344,7 +345,7 @@ describe('a page whose process ended', () => {
   it('is loaded anew when the person says so; the agent goes on', async () => {
     await run();
     window().webContents.emit('render-process-gone', {}, { reason: 'crashed' });
-    await vi.waitFor(() => expect(window().webContents.reloads).toBe(1));
+    await eventually(() => expect(window().webContents.reloads).toBe(1));
     expect(noted.questions).toEqual(['The window stopped working.']);
     expect(agent().killed).toBe(0);
     window().webContents.emit('render-process-gone', {}, { reason: 'clean-exit' });
@@ -379,7 +380,7 @@ describe('the gateway at the start', () => {
 
   it('is the one that the command line names', async () => {
     const started = run({ argv: ['/app/throughline', '--gateway=https://gateway.example.com:7443'] });
-    const [named] = await vi.waitFor(() => {
+    const [named] = await eventually(() => {
       expect(calls()).toHaveLength(1);
       return calls();
     });

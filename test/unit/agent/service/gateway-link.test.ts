@@ -5,6 +5,7 @@ import { GatewayLink } from '../../../../gateway-core/agent/service/gateway-link
 import { serviceLimits } from '../../../../gateway-core/agent/service/limits.js';
 import { type LiveItem, paths } from '../../../../gateway-core/contract/api.js';
 import type { AppState } from '../../../../gateway-core/contract/bridge/app.js';
+import { eventually } from '../../../eventually.js';
 import { type FakeGateway, type RouteHandler, startFakeGateway } from '../fake-gateway.js';
 import { demoLogin, noRecording, remove, temporaryHome } from '../support.js';
 
@@ -79,12 +80,12 @@ async function connected(): Promise<GatewayLink> {
   return made;
 }
 
-const reads = (count: number): Promise<void> => vi.waitFor(() => expect(feeds).toHaveLength(count));
+const reads = (count: number): Promise<void> => eventually(() => expect(feeds).toHaveLength(count));
 const app = (of: GatewayLink): string => {
   const { gateway, signIn } = of.appState();
   return `${gateway?.reach} ${signIn.state}`;
 };
-const is = (of: GatewayLink, wanted: string): Promise<void> => vi.waitFor(() => expect(app(of)).toBe(wanted));
+const is = (of: GatewayLink, wanted: string): Promise<void> => eventually(() => expect(app(of)).toBe(wanted));
 const events = (name: string): unknown[] =>
   told.flatMap((each) => (each.name === name ? [each.payload] : []));
 const requests = (path: string): number => fake.requests.filter((each) => each.endsWith(path)).length;
@@ -103,7 +104,7 @@ describe('the link to the gateway', () => {
     await is(made, 'connected signed-in');
     expect(made.principal()).toBe('demo/contractor');
     expect(begun).toBe(1);
-    await vi.waitFor(() => expect(events('resync')).toHaveLength(1));
+    await eventually(() => expect(events('resync')).toHaveLength(1));
     expect((events('app.changed').at(-1) as AppState).gateway?.url).toBe(fake.url);
   });
 
@@ -118,7 +119,7 @@ describe('the link to the gateway', () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(events('resync')).toEqual([]);
     tell({ kind: 'beat', at: new Date().toISOString() });
-    await vi.waitFor(() => expect(events('resync')).toHaveLength(1));
+    await eventually(() => expect(events('resync')).toHaveLength(1));
   });
 
   it('passes on what the gateway tells as it happens, and asks again what it may when rights change', async () => {
@@ -126,10 +127,10 @@ describe('the link to the gateway', () => {
     await is(made, 'connected signed-in');
     const asked = requests(paths.whoami);
     tell({ kind: 'rights' });
-    await vi.waitFor(() => expect(events('connections.changed')).toHaveLength(1));
+    await eventually(() => expect(events('connections.changed')).toHaveLength(1));
     expect(requests(paths.whoami)).toBe(asked + 1);
     tell({ kind: 'resync' });
-    await vi.waitFor(() => expect(events('resync')).toHaveLength(2));
+    await eventually(() => expect(events('resync')).toHaveLength(2));
   });
 
   it('that breaks is made again, and everything is read again; the sign-in and what hangs on it stay', async () => {
@@ -137,7 +138,7 @@ describe('the link to the gateway', () => {
     const before = made.current();
     fake.cut();
     await reads(2);
-    await vi.waitFor(() => expect(events('resync')).toHaveLength(2));
+    await eventually(() => expect(events('resync')).toHaveLength(2));
     await is(made, 'connected signed-in');
     expect(made.current()).toBe(before);
     expect(begun).toBe(1);
@@ -150,7 +151,7 @@ describe('the link to the gateway', () => {
     waits.length = 0;
     fake.behaviour.down = true;
     fake.cut();
-    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(9));
+    await eventually(() => expect(waits.length).toBeGreaterThan(9));
     expect(app(made)).toBe('unreachable signed-in');
     expect(made.appState().gateway?.problem).toMatchObject({ code: 'gateway-unreachable' });
     const { retryDelayMs, retryDelayMsMax } = serviceLimits;
@@ -160,11 +161,11 @@ describe('the link to the gateway', () => {
     fake.behaviour.down = false;
     await is(made, 'connected signed-in');
     expect(made.appState().gateway?.problem).toBeUndefined();
-    await vi.waitFor(() => expect(events('resync')).toHaveLength(2));
+    await eventually(() => expect(events('resync')).toHaveLength(2));
     waits.length = 0;
     fake.behaviour.down = true;
     fake.cut();
-    await vi.waitFor(() => expect(waits[0]).toBe(retryDelayMs));
+    await eventually(() => expect(waits[0]).toBe(retryDelayMs));
   });
 
   it('to a gateway that lets us in and hangs up is tried less and less often, too', async () => {
@@ -173,7 +174,7 @@ describe('the link to the gateway', () => {
     await demoLogin(fake, state);
     waits.length = 0;
     await link().start();
-    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(6));
+    await eventually(() => expect(waits.length).toBeGreaterThan(6));
     expect(waits.slice(0, 6)).toEqual([250, 500, 1000, 2000, 4000, 5000]);
   });
 
@@ -186,10 +187,10 @@ describe('the link to the gateway', () => {
 
   it('notices that the clock of this machine is wrong', async () => {
     const made = await connected();
-    await vi.waitFor(() => expect(made.appState().gateway?.clockSkewMs).toBeDefined());
+    await eventually(() => expect(made.appState().gateway?.clockSkewMs).toBeDefined());
     const changes = events('app.changed').length;
     tell({ kind: 'beat', at: new Date(Date.now() - 3_600_000).toISOString() });
-    await vi.waitFor(() => expect(made.appState().gateway?.clockSkewMs).toBeGreaterThan(3_590_000));
+    await eventually(() => expect(made.appState().gateway?.clockSkewMs).toBeGreaterThan(3_590_000));
     expect(events('app.changed').length).toBe(changes + 1);
   });
 
@@ -251,11 +252,11 @@ describe('signing out', () => {
     fake.endSignIns();
     fake.cut();
     await is(made, 'connected signed-out');
-    await vi.waitFor(() => expect(waits.at(-1)).toBe(serviceLimits.lookIntervalMs));
+    await eventually(() => expect(waits.at(-1)).toBe(serviceLimits.lookIntervalMs));
     expect(endings).toEqual(['signed-out']);
     expect(events('notice')).toHaveLength(1);
     made.reconnect();
-    await vi.waitFor(() => expect(requests(paths.gateway)).toBeGreaterThan(3));
+    await eventually(() => expect(requests(paths.gateway)).toBeGreaterThan(3));
     expect(requests(paths.token)).toBe(refreshes + 1);
     expect(events('notice')).toHaveLength(1);
   });
@@ -317,7 +318,7 @@ describe('signing in with the browser', () => {
     expect(opened).toEqual([url]);
     expect(made.appState().signIn).toEqual({ state: 'pending', url });
     await browser(url);
-    await vi.waitFor(() => expect(made.appState().signIn).toEqual({ state: 'signed-out' }));
+    await eventually(() => expect(made.appState().signIn).toEqual({ state: 'signed-out' }));
     expect(events('notice')).toMatchObject([{ level: 'error', title: 'Not signed in' }]);
   });
 

@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ClientState } from '../../../../gateway-core/agent/client/state.js';
 import { type AgentService, createAgentService } from '../../../../gateway-core/agent/service/index.js';
 import { paths } from '../../../../gateway-core/contract/api.js';
 import type { AppState } from '../../../../gateway-core/contract/bridge/app.js';
 import { ConnectionName, SessionId } from '../../../../gateway-core/contract/ids.js';
+import { eventually } from '../../../eventually.js';
 import { scriptedTarget } from '../../agent-sql/scripted-target.js';
 import { type FakeGateway, type RouteHandler, startFakeGateway } from '../fake-gateway.js';
 import { demoLogin, remove, temporaryHome } from '../support.js';
@@ -48,7 +49,7 @@ afterEach(async () => {
 });
 
 const signedIn = (wanted: AppState['signIn']['state']): Promise<void> =>
-  vi.waitFor(() => {
+  eventually(() => {
     const last = told.findLast(({ name }) => name === 'app.changed')?.payload as AppState | undefined;
     expect(last?.signIn.state).toBe(wanted);
   });
@@ -69,14 +70,14 @@ async function busy(): Promise<{ port: number; key: string; replay: string; run:
   service.prefer({ exportDirectory: home, tunnels: [shop] });
   await service.start();
   await signedIn('signed-in');
-  const { port } = await vi.waitFor(async () => {
+  const { port } = await eventually(async () => {
     const [tunnel] = await call['tunnels.list']({});
     if (tunnel?.state !== 'open') throw new Error('it is not open yet');
     return tunnel;
   });
   const { key } = await call['sql.open']({ connection: shop, autocommit: true });
   const { run } = await call['sql.run']({ key, run: 'run_1', text: 'select 1', rowsMax: 10 });
-  await vi.waitFor(async () => expect((await call['sql.runState']({ run })).state).toBe('done'));
+  await eventually(async () => expect((await call['sql.runState']({ run })).state).toBe('done'));
   const { replay } = await call['replay.open']({ session });
   expect((await call['history.list']({ text: '', count: 1 }))[0]).toMatchObject({ state: 'ok' });
   return { port, key, replay, run };
@@ -95,7 +96,7 @@ describe('an agent', () => {
     await signedIn('signed-out');
     expect(await listens(port)).toBe(false);
     expect(await call['tunnels.list']({})).toEqual([]);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(await call['sql.sessions']({})).toMatchObject([
         { key, state: 'closed', problem: { code: 'not-signed-in' } },
       ]),
@@ -116,12 +117,12 @@ describe('an agent', () => {
     const resyncs = (): number => told.filter(({ name }) => name === 'resync').length;
     const before = resyncs();
     fake.cut();
-    await vi.waitFor(() => expect(resyncs()).toBeGreaterThan(before), { timeout: 5000 });
+    await eventually(() => expect(resyncs()).toBeGreaterThan(before));
     await signedIn('signed-in');
     expect(await listens(port)).toBe(true);
     expect((await call['replay.items']({ replay, from: 0, count: 1 })).items).toHaveLength(1);
     // The stream itself is gone: no gateway can give that back.
-    await vi.waitFor(async () => expect((await call['sql.sessions']({}))[0]?.state).toBe('closed'));
+    await eventually(async () => expect((await call['sql.sessions']({}))[0]?.state).toBe('closed'));
     expect((await call['sql.reconnect']({ key })).state).toBe('ready');
     expect((await call['history.list']({ text: '', count: 1 }))[0]).toMatchObject({ text: 'select 1' });
   });

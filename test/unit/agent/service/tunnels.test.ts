@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Gateway, openGateway } from '../../../../gateway-core/agent/client/gateway.js';
 import type { ClientState } from '../../../../gateway-core/agent/client/state.js';
 import { Tunnels } from '../../../../gateway-core/agent/service/tunnels.js';
 import { paths } from '../../../../gateway-core/contract/api.js';
 import type { TunnelView } from '../../../../gateway-core/contract/bridge/work.js';
+import { eventually } from '../../../eventually.js';
 import { type FakeGateway, json, type RouteHandler, startFakeGateway } from '../fake-gateway.js';
 import { demoLogin, remove, temporaryHome } from '../support.js';
 
@@ -163,7 +164,7 @@ describe('a tunnel', () => {
     const made = tunnels();
     const opening = made.open('shop-db', undefined);
     opening.catch(() => undefined);
-    await vi.waitFor(() => expect(fake.requests.at(-1)).toContain(paths.connections));
+    await eventually(() => expect(fake.requests.at(-1)).toContain(paths.connections));
     await made.close('shop-db');
     release();
     await expect(opening).rejects.toMatchObject({ code: 'conflict' });
@@ -187,9 +188,9 @@ describe('a tunnel', () => {
     const made = tunnels();
     const { port } = await made.open('shop-db', undefined);
     const sockets = [await echoed(port), await echoed(port)];
-    await vi.waitFor(() => expect(told.at(-1)).toMatchObject([{ sockets: 2 }]), { timeout: 5000 });
+    await eventually(() => expect(told.at(-1)).toMatchObject([{ sockets: 2 }]));
     for (const socket of sockets) socket.destroy();
-    await vi.waitFor(() => expect(told.at(-1)).toMatchObject([{ sockets: 0 }]), { timeout: 5000 });
+    await eventually(() => expect(told.at(-1)).toMatchObject([{ sockets: 0 }]));
   });
 
   it('that was wanted at the start is opened, and one that cannot be stands in the list', async () => {
