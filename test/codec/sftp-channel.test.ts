@@ -374,14 +374,14 @@ describe('SFTP: hashes of what moved', () => {
   it('whoever keeps it is given what is hashed, in the order of the file, whatever the order it came in', () => {
     const pieces = fc.array(fc.uint8Array({ minLength: 1, maxLength: 9 }), { minLength: 1, maxLength: 20 });
     fc.assert(
-      fc.property(pieces, fc.infiniteStream(fc.nat()), (parts, order) => {
+      fc.property(pieces, fc.array(fc.nat(), { minLength: 20, maxLength: 20 }), (parts, order) => {
         const kept: Buffer[] = [];
         const tally = new DirectionTally({ heldBytes: 0 }, (data) => kept.push(Buffer.from(data)));
         let offset = 0;
-        const placed = parts.map((data) => {
+        const placed = parts.map((data, index) => {
           const at = offset;
           offset += data.length;
-          return { at, data, key: order.next().value };
+          return { at, data, key: order[index] ?? 0 };
         });
         for (const { at, data } of placed.toSorted((a, b) => a.key - b.key)) tally.add(at, data);
         expect(Buffer.concat(kept)).toEqual(Buffer.concat(parts));
