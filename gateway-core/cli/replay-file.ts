@@ -1,8 +1,8 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { Asciicast } from '../codec/terminal/asciicast.js';
 import type { ReplayItem } from '../contract/api.js';
+import { type DataStream, isFileStream } from '../contract/data-streams.js';
 import { ThroughlineError } from '../contract/errors.js';
-import { type DataStream, isFileStream } from '../contract/recorder.js';
 
 /** A terminal as an asciicast, or what was kept of a file that moved. */
 export type ReplayPart = 'terminal' | 'file';

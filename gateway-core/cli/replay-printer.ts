@@ -1,6 +1,6 @@
 import { TextLines } from '../codec/terminal/lines.js';
 import type { ReplayItem } from '../contract/api.js';
-import { dataText, goesIn } from '../contract/recorder.js';
+import { dataText, goesIn } from '../contract/data-streams.js';
 import {
   bold,
   dim,

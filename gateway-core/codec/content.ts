@@ -1,9 +1,5 @@
-import {
-  type ContentProjection,
-  type ContentStream,
-  isFileStream,
-  type ProjectedItem,
-} from '../contract/recorder.js';
+import { isFileStream } from '../contract/data-streams.js';
+import type { ContentProjection, ContentStream, ProjectedItem } from '../contract/recorder.js';
 import { PostgresContent, searchableText as postgresText } from './postgres/content.js';
 import { fileItem, searchableFile } from './sftp/content.js';
 import { isTerminalStream, TerminalContent } from './terminal/content.js';

@@ -3,12 +3,12 @@ import { RecordingNotice } from './bridge/app.js';
 import { Chain } from './chain.js';
 import { ConnectionSummary, Protocol } from './connection.js';
 import { Corroboration } from './corroboration.js';
+import { dataStreams } from './data-streams.js';
 import { AgentChange, DelegationScope } from './delegation.js';
 import { EndCause, SessionBehind, StatementDecision } from './events.js';
 import { ConnectionName, SessionId, Timestamp } from './ids.js';
 import { SpoolBacklog } from './local-record.js';
 import { MaskRule } from './masks.js';
-import { dataStreams } from './recorder.js';
 
 /**
  * The gateway's HTTP API, version 1, as both sides check it. JSON in and out; errors are RFC 9457 problems

@@ -1,3 +1,4 @@
+import type { DataStream } from './data-streams.js';
 import type { Appended } from './decision.js';
 import type { ThroughlineError } from './errors.js';
 import type { AuditEvent, AuditEventInput } from './events.js';
@@ -33,31 +34,6 @@ export const contentStreams = {
   'file-written': 11,
 } as const;
 export type ContentStream = keyof typeof contentStreams;
-
-/** Data that moved as a whole, and which way: out of the target (`copy-out`, `file-read`) or into it. */
-export const dataStreams = ['copy-out', 'copy-in', 'file-read', 'file-written'] as const;
-export type DataStream = (typeof dataStreams)[number];
-
-/** Of files only: they are shown as text unless they hold what no text does. */
-export function dataText({
-  text,
-  base64,
-}: {
-  readonly text: string;
-  readonly base64?: string | undefined;
-}): string {
-  if (base64 === undefined || !text.includes('\0')) return text;
-  return `${((base64.length / 4) * 3).toLocaleString('en-US', { maximumFractionDigits: 0 })} bytes that are no text`;
-}
-
-export type FileStream = Extract<DataStream, `file-${string}`>;
-
-export function isFileStream(stream: ContentStream): stream is FileStream {
-  return stream === 'file-read' || stream === 'file-written';
-}
-
-/** Whether it went into the target. */
-export const goesIn = (stream: DataStream): boolean => stream === 'copy-in' || stream === 'file-written';
 
 /** What recorded content means, for one statement: protocol bytes in, items without their place in time out. */
 export type ProjectedItem =

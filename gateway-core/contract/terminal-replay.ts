@@ -1,5 +1,21 @@
 import type { ReplayItem } from './api.js';
 
+/**
+ * The terminal that a statement is shown on: its own, else the one that was open when it began, unless it shows
+ * something itself. So the last picture stays until something else begins.
+ */
+export function terminalOf<
+  T extends { readonly seq: number; readonly fromMs: number; readonly toMs: number },
+>(
+  terminals: readonly T[],
+  statement: { readonly seq: number; readonly atMs: number; readonly shows: boolean },
+): T | undefined {
+  const { seq, atMs, shows } = statement;
+  const own = terminals.find((each) => each.seq === seq);
+  if (own !== undefined || shows) return own;
+  return terminals.findLast(({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs);
+}
+
 /** An emulator, as a replay uses it (xterm.js has this shape). */
 export interface Emulator {
   write(data: string, painted: () => void): void;

@@ -11,7 +11,7 @@ import {
 } from '../live/harness.js';
 import { createScope } from '../live/processes.js';
 import { startSshd } from '../live/sshd.js';
-import { type App, picturesOfFailures, see, signIn, startApp } from './app.js';
+import { type App, expectAccessible, picturesOfFailures, see, signIn, startApp } from './app.js';
 
 /** The whole way: the page, the agent process, the gateway, and OpenSSH as the target. */
 const scope = createScope();
@@ -86,6 +86,41 @@ it('a revocation says who and why, and the shell is gone', async () => {
   await admin.json(['revoke', 'session', live?.id ?? '', '--reason', 'the contract has ended']);
   await see(screen(), /revoked/);
   await see(screen(), /the contract has ended/);
+});
+
+it('its recording plays in the app: the screen at any moment, the commands, what is looked for', async () => {
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox', { name: /Search commands/ }).fill('>Show all sessions');
+  await page.keyboard.press('Enter');
+  const sessions = page.getByRole('region', { name: 'Sessions' });
+  await sessions.getByRole('button', { name: 'Show those that have ended' }).click();
+  await sessions.getByRole('row').filter({ hasText: 'host' }).first().dblclick();
+  const article = page.getByRole('article').last();
+  await see(article, 'revoked');
+  await article.getByText('Replay', { exact: true }).click();
+  const replay = page.getByRole('region', { name: 'Replay' });
+  const recorded = replay.getByRole('group', { name: 'The recorded terminal' });
+  const showsRecorded = async (text: RegExp, there: boolean): Promise<void> =>
+    eventually(async () => {
+      const rows = await recorded.locator('.xterm-accessibility-tree').innerText();
+      if (there) expect(rows.replaceAll('\u00a0', ' ')).toMatch(text);
+      else expect(rows.replaceAll('\u00a0', ' ')).not.toMatch(text);
+    });
+  const position = replay.getByRole('slider', { name: 'Position' });
+  await recorded.waitFor();
+  await position.fill('10000');
+  await showsRecorded(/^42 xterm-256color$/m, true);
+  await position.fill('0');
+  await see(replay, 'Nothing had come back yet.');
+  await replay.getByRole('button', { name: 'Next statement' }).click();
+  await showsRecorded(/^42 xterm-256color$/m, false);
+  await replay.getByRole('textbox', { name: /Find/ }).fill('xterm-256color');
+  await page.keyboard.press('Enter');
+  await showsRecorded(/^42 xterm-256color$/m, true);
+  await expectAccessible(page, 'the replay of a terminal');
+  await recorded.focus();
+  await page.keyboard.type('echo nothing');
+  await showsRecorded(/echo nothing/, false);
 });
 
 it('nothing in all that was an error of the page', () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { ReadableText } from '../../codec/terminal/readable.js';
-import { ReplayedTerminals } from '../../codec/terminal/replayed.js';
+import { isShown, ReplayedTerminals } from '../../codec/terminal/replayed.js';
 import type { ReplayItem } from '../../contract/api.js';
 import type { ReplayHead } from '../../contract/bridge/work.js';
 import { ThroughlineError } from '../../contract/errors.js';
@@ -41,9 +41,13 @@ export class Replays {
       if ('atMs' in item) durationMs = Math.max(durationMs, item.atMs);
       if (item.kind === 'statement') {
         const { atMs, seq, text, decision } = item;
-        const statement = { item: held.lines.length, atMs, seq, text, decision };
+        const statement = { item: held.lines.length, atMs, seq, text, decision, shows: false };
         statements.push(statement);
         bySeq.set(seq, statement);
+      }
+      if (isShown(item)) {
+        const statement = bySeq.get(item.seq);
+        if (statement !== undefined) statement.shows = true;
       }
       if (item.kind === 'outcome') {
         const statement = bySeq.get(item.seq);

@@ -1,36 +1,9 @@
 import type { Duplex } from 'node:stream';
-import ssh2, { type Algorithms, type Client } from 'ssh2';
+import ssh2, { type Client } from 'ssh2';
 import { ThroughlineError } from '../../contract/errors.js';
+import { algorithms, hostKeyAlgorithms, versionLine } from '../../contract/ssh-algorithms.js';
 import { sshLimits } from './limits.js';
 import { refusal } from './reasons.js';
-
-/** No SHA-1, no CBC, no compression; AES-GCM first, which the processor does. */
-const algorithms: Algorithms = {
-  kex: [
-    'curve25519-sha256',
-    'curve25519-sha256@libssh.org',
-    'ecdh-sha2-nistp256',
-    'ecdh-sha2-nistp384',
-    'ecdh-sha2-nistp521',
-    'diffie-hellman-group16-sha512',
-  ],
-  serverHostKey: [
-    'ssh-ed25519',
-    'ecdsa-sha2-nistp256',
-    'ecdsa-sha2-nistp384',
-    'rsa-sha2-512',
-    'rsa-sha2-256',
-  ],
-  cipher: [
-    'aes128-gcm@openssh.com',
-    'aes256-gcm@openssh.com',
-    'chacha20-poly1305@openssh.com',
-    'aes128-ctr',
-    'aes256-ctr',
-  ],
-  hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512'],
-  compress: ['none'],
-};
 
 export interface SshConnection {
   readonly client: Client;
@@ -63,9 +36,16 @@ export async function connectSsh(
       connection.onEnd = (reason) => reject(reason ?? lost());
       client.connect({
         sock: stream,
+        ident: versionLine,
         username: wanted.user,
         authHandler: ['none'],
-        algorithms,
+        algorithms: {
+          kex: [...algorithms.kex],
+          cipher: [...algorithms.cipher],
+          hmac: [...algorithms.hmac],
+          compress: [...algorithms.compress],
+          serverHostKey: [...hostKeyAlgorithms],
+        },
         hostVerifier: (key: Buffer) => {
           wrongKey = !known.has(key.toString('base64'));
           return !wrongKey;

@@ -1,4 +1,5 @@
-import type { FileStream, ProjectedItem } from '../../contract/recorder.js';
+import type { FileStream } from '../../contract/data-streams.js';
+import type { ProjectedItem } from '../../contract/recorder.js';
 
 const exact = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });

@@ -21,8 +21,12 @@ export class ReplayedTerminals {
     { readonly view: Mutable<ReplayTerminal>; readonly output: HarmlessOutput }
   >();
 
+  /** Terminals whose program is over. */
+  readonly #over = new Set<number>();
+
   /** The item as a window may have it. */
   add(item: ReplayItem): ReplayItem {
+    if (item.kind === 'outcome' || item.kind === 'end') this.#end(item);
     if (item.kind !== 'terminal' && item.kind !== 'size') return item;
     const one = this.#bySeq.get(item.seq) ?? this.#open(item.seq, item.atMs);
     one.view.toMs = Math.max(one.view.toMs, item.atMs);
@@ -37,6 +41,15 @@ export class ReplayedTerminals {
     return { ...item, data: one.output.push(item.data) };
   }
 
+  /** A terminal is there until its program is over, whatever it shows last. */
+  #end(item: Extract<ReplayItem, { kind: 'outcome' | 'end' }>): void {
+    for (const [seq, { view }] of this.#bySeq) {
+      if (item.kind === 'outcome' ? item.seq !== seq : this.#over.has(seq)) continue;
+      view.toMs = Math.max(view.toMs, item.atMs);
+      this.#over.add(seq);
+    }
+  }
+
   #open(seq: number, atMs: number) {
     const view = { seq, ...defaultSize, fromMs: atMs, toMs: atMs };
     const one = { view, output: new HarmlessOutput() };
@@ -45,3 +58,12 @@ export class ReplayedTerminals {
     return one;
   }
 }
+
+/** Whether the item is something to look at that is no terminal. */
+export function isShown(
+  item: ReplayItem,
+): item is Extract<ReplayItem, { kind: 'row' | 'columns' | 'data' | 'output' | 'message' }> {
+  return shown.has(item.kind);
+}
+
+const shown: ReadonlySet<ReplayItem['kind']> = new Set(['row', 'columns', 'data', 'output', 'message']);

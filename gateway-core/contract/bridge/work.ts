@@ -36,6 +36,8 @@ export const ReplayStatement = z.object({
   decision: StatementDecision,
   rows: z.number().optional(),
   error: z.string().optional(),
+  /** It has something of its own to show that is not its terminal: rows, output, a file. */
+  shows: z.boolean(),
 });
 export const ReplayHead = z.object({
   replay: z.string(),

@@ -1,10 +1,9 @@
 import type { Duplex } from 'node:stream';
 import ssh2, { type AuthContext, type Connection, type Server } from 'ssh2';
-import { algorithms } from './algorithms.js';
+import { algorithms, versionLine } from '../../contract/ssh-algorithms.js';
 import type { HostIdentity } from './host-identity.js';
 import { Leg, loadLibrary, streamOf } from './library.js';
 
-const versionLine = 'Throughline';
 /** Attempts to sign in, in one connection. */
 const attemptsMax = 20;
 

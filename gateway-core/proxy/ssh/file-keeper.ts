@@ -1,4 +1,4 @@
-import type { FileStream } from '../../contract/recorder.js';
+import type { FileStream } from '../../contract/data-streams.js';
 import type { StreamMasker } from '../../masking/stream-masker.js';
 import type { Use } from './use.js';
 

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import ssh2, { type AnyAuthMethod, type Client } from 'ssh2';
 import { ThroughlineError } from '../../contract/errors.js';
+import { algorithms, hostKeyAlgorithms, versionLine } from '../../contract/ssh-algorithms.js';
 import { dialSocket, unreachable } from '../dial.js';
-import { algorithms, hostKeyAlgorithms } from './algorithms.js';
 import { Leg } from './library.js';
 
 /** From dialling to signed in. */
@@ -97,9 +97,9 @@ function signIn(
     try {
       client.connect({
         sock: socket,
+        ident: versionLine,
         username: credential.user,
         algorithms: {
-          ...algorithms,
           kex: [...algorithms.kex],
           cipher: [...algorithms.cipher],
           hmac: [...algorithms.hmac],

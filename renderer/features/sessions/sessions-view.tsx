@@ -114,7 +114,11 @@ export function SessionsTable({
       {problem !== undefined && <ErrorState compact error={problem} retry={() => void readSessions()} />}
       {state !== 'read' && problem === undefined && <Skeleton label="Reading sessions" />}
       {state === 'read' && shown.length === 0 && (
-        <Nothing which={which} filtered={text.trim() !== '' || of !== undefined} />
+        <Nothing
+          which={which}
+          filtered={text.trim() !== '' || of !== undefined}
+          showAll={() => setWhich('all')}
+        />
       )}
       <div
         ref={scroller}
@@ -235,7 +239,15 @@ function SessionRow({ session, open }: { readonly session: SessionView; readonly
   );
 }
 
-function Nothing({ which, filtered }: { readonly which: Which; readonly filtered: boolean }) {
+function Nothing({
+  which,
+  filtered,
+  showAll,
+}: {
+  readonly which: Which;
+  readonly filtered: boolean;
+  readonly showAll: () => void;
+}) {
   if (filtered) return <EmptyState icon={IconSearch} title="No session matches the filter" />;
   if (which === 'live') {
     return (
@@ -244,7 +256,11 @@ function Nothing({ which, filtered }: { readonly which: Which; readonly filtered
         title="Nobody is connected right now"
         text="A session appears here the moment it starts. Try one:"
         command="throughline exec shop-db -- psql"
-      />
+      >
+        <Button size="compact-sm" variant="default" onClick={showAll}>
+          Show those that have ended
+        </Button>
+      </EmptyState>
     );
   }
   return (

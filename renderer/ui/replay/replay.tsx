@@ -11,6 +11,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { BridgeError } from '../../../gateway-core/contract/bridge/app.js';
 import type { ReplayHead } from '../../../gateway-core/contract/bridge/work.js';
 import { lastAtOrBefore } from '../../../gateway-core/contract/replay-time.js';
+import { terminalOf } from '../../../gateway-core/contract/terminal-replay.js';
 import { call, failureOf } from '../../bridge/index.js';
 import { ErrorState } from '../error-state.js';
 import { Skeleton } from '../skeleton.js';
@@ -19,7 +20,7 @@ import { ReplayPages } from './pages.js';
 import { endOf, type Player, speeds, usePlayer } from './player.js';
 import style from './replay.module.css';
 import { ReplayScreen } from './screen.js';
-import { ReplayTerminalView, terminalAt } from './terminal.js';
+import { ReplayTerminalView } from './terminal.js';
 
 /** Opens a recording, wherever it lies, and plays it. `open` stays the same while the recording does. */
 export function Replay({
@@ -93,7 +94,7 @@ function Playing({
   const index = lastAtOrBefore(times, player.atMs);
   const current = head.statements[index];
   const { seek } = player;
-  const terminal = terminalAt(head.terminals, current?.seq, player.atMs);
+  const terminal = current && terminalOf(head.terminals, current);
 
   // The list beside it and the replay show the same statement, whoever moved.
   const told = useRef(seq);

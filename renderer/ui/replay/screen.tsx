@@ -3,7 +3,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { ReplayItem } from '../../../gateway-core/contract/api.js';
 import type { ReplayHead } from '../../../gateway-core/contract/bridge/work.js';
-import { dataText, goesIn } from '../../../gateway-core/contract/recorder.js';
+import { dataText, goesIn } from '../../../gateway-core/contract/data-streams.js';
 import { DecisionMark } from '../decision.js';
 import { MaskedText } from '../masked.js';
 import { VisibleText } from '../visible-text.js';

@@ -10,16 +10,6 @@ import style from './replay.module.css';
 
 const scrollbackRows = 2000;
 
-/** The terminal that a moment of the replay belongs to: the chosen statement's own, else the one that is open then. */
-export function terminalAt(
-  terminals: readonly ReplayTerminal[],
-  seq: number | undefined,
-  atMs: number,
-): ReplayTerminal | undefined {
-  const own = terminals.find((each) => each.seq === seq);
-  return own ?? terminals.findLast(({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs);
-}
-
 /** A recorded terminal as it stood at a moment. It takes no keys, follows no links and answers nothing. */
 export function ReplayTerminalView({
   pages,

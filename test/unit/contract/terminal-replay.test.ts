@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import headless from '@xterm/headless';
 import { describe, expect, it } from 'vitest';
 import { Replays } from '../../../gateway-core/agent/service/replays.js';
+import { ReplayedTerminals } from '../../../gateway-core/codec/terminal/replayed.js';
 import type { ReplayItem } from '../../../gateway-core/contract/api.js';
-import { TerminalReplay } from '../../../gateway-core/contract/terminal-replay.js';
+import { TerminalReplay, terminalOf } from '../../../gateway-core/contract/terminal-replay.js';
 import { randomOf, seedOfRun } from '../../sim/random.js';
 
 const seed = seedOfRun();
@@ -102,7 +103,7 @@ describe(`the replay of a terminal, seed ${seed}`, () => {
     }
     const replays = new Replays();
     const head = await replays.open(read());
-    expect(head.terminals).toEqual([{ seq: 1, columns: 100, rows: 40, fromMs: 5, toMs: 5000 }]);
+    expect(head.terminals).toEqual([{ seq: 1, columns: 100, rows: 40, fromMs: 5, toMs: 6000 }]);
     expect(head.activityMs).toEqual([10, 1000, 5000]);
     const shown = replays
       .items(head.replay, 0, 100)
@@ -111,5 +112,33 @@ describe(`the replay of a terminal, seed ${seed}`, () => {
     expect((await replays.find(head.replay, 'WhoAmI')).items).toEqual([5]);
     expect((await replays.find(head.replay, 'bob')).items).toHaveLength(1);
     expect((await replays.find(head.replay, 'evil')).items).toEqual([]);
+  });
+});
+
+describe('which terminal a moment belongs to', () => {
+  const at = (seq: number, fromMs: number, toMs: number) => ({ seq, fromMs, toMs });
+  const terminals = [at(1, 0, 100), at(4, 200, 300)];
+  const of = (seq: number, atMs: number, shows = false) => terminalOf(terminals, { seq, atMs, shows })?.seq;
+
+  it('a shell is its own, whatever it shows besides; what was typed into it is shown on it', () => {
+    expect(of(1, 0, true)).toBe(1);
+    expect(of(2, 50)).toBe(1);
+    expect(of(5, 300)).toBe(4);
+  });
+
+  it('what has something of its own to show is shown by itself, and so is what began when no terminal was there', () => {
+    expect(of(2, 50, true)).toBeUndefined();
+    expect(of(3, 150)).toBeUndefined();
+  });
+
+  it('a terminal is there until its program is over, or with it the session', () => {
+    const found = new ReplayedTerminals();
+    for (const seq of [1, 2]) found.add({ kind: 'terminal', atMs: seq, seq, data: 'x' });
+    found.add({ kind: 'outcome', atMs: 50, seq: 1, state: 'ok' });
+    found.add({ kind: 'end', atMs: 90 });
+    expect(found.found).toMatchObject([
+      { seq: 1, toMs: 50 },
+      { seq: 2, toMs: 90 },
+    ]);
   });
 });

@@ -1,4 +1,4 @@
-import { ReplayedTerminals } from '../../../codec/terminal/replayed.js';
+import { isShown, ReplayedTerminals } from '../../../codec/terminal/replayed.js';
 import type { SessionView } from '../../../contract/api.js';
 import { bundlePaths } from '../../../contract/evidence.js';
 import type { Project } from '../../../contract/recorder.js';
@@ -14,6 +14,8 @@ export interface ReplayStatement {
   readonly text: string;
   /** Not allowed, or it failed. */
   bad: boolean;
+  /** It has something of its own to show that is not its terminal. */
+  shows: boolean;
 }
 
 /** A session as it went, ready to be played. */
@@ -56,11 +58,13 @@ function add(replay: ReplayOfSession, item: Parameters<ItemStore['add']>[0]): vo
   if (item.kind === 'statement') {
     const { seq, atMs, text, decision } = item;
     const bad = decision !== 'allowed' && decision !== 'approved';
-    statements.push({ seq, item: items.length, atMs, text: text.slice(0, markTextMax), bad });
+    statements.push({ seq, item: items.length, atMs, text: text.slice(0, markTextMax), bad, shows: false });
   }
-  if (item.kind === 'outcome' && item.error !== undefined) {
+  const failed = item.kind === 'outcome' && item.error !== undefined;
+  if (failed || isShown(item)) {
     const own = statements.findLast(({ seq }) => seq === item.seq);
-    if (own !== undefined) own.bad = true;
+    if (own !== undefined && failed) own.bad = true;
+    if (own !== undefined && !failed) own.shows = true;
   }
   items.add(replay.terminals.add(item));
 }

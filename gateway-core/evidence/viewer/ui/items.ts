@@ -1,5 +1,5 @@
 import type { ReplayItem } from '../../../contract/api.js';
-import { dataText, goesIn } from '../../../contract/recorder.js';
+import { dataText, goesIn } from '../../../contract/data-streams.js';
 import type { Columns, ItemStore } from '../data/item-store.js';
 import { append, button, data, h, icon, longText, replace } from './dom.js';
 import { value } from './marks.js';

@@ -1,8 +1,9 @@
 import type { SessionView } from '../../../contract/api.js';
 import { durationText } from '../../../contract/measures.js';
 import { lastAtOrBefore, type Timeline, timeline } from '../../../contract/replay-time.js';
+import { terminalOf } from '../../../contract/terminal-replay.js';
 import { Pace, Stopped } from '../data/pace.js';
-import { type ReplayOfSession, readReplay } from '../data/replay-session.js';
+import { type ReplayOfSession, type ReplayStatement, readReplay } from '../data/replay-session.js';
 import { button, data, h, icon, longText, replace } from './dom.js';
 import { ItemsView } from './items.js';
 import { line } from './line.js';
@@ -116,12 +117,10 @@ class TerminalViews {
     this.#replay = replay;
   }
 
-  /** The statement's own terminal, else the one that is open then; false where there is none. */
-  show(seq: number, atMs: number): boolean {
+  /** False where the statement belongs to no terminal. */
+  show(statement: ReplayStatement, atMs: number): boolean {
     const { items, terminals } = this.#replay;
-    const found =
-      terminals.found.find((each) => each.seq === seq) ??
-      terminals.found.findLast(({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs);
+    const found = terminalOf(terminals.found, statement);
     this.element.hidden = found === undefined;
     if (found === undefined) return false;
     const view = this.#views.get(found.seq) ?? new TerminalView(items, found);
@@ -282,7 +281,7 @@ class Playing {
     const begun = this.#atMs >= current.atMs;
     const end = statements[index + 1]?.item ?? items.length;
     const first = Math.min(current.item + 1, end);
-    const isTerminal = this.#terminals.show(current.seq, this.#atMs);
+    const isTerminal = this.#terminals.show(current, this.#atMs);
     this.#view.list.element.hidden = isTerminal;
     if (!isTerminal) this.#view.show(first, begun ? first + items.countUntil(first, end, this.#atMs) : first);
     const share = this.#line.toPlay(this.#atMs) / Math.max(1, this.#line.lengthMs);

@@ -1,7 +1,8 @@
-import type { Algorithms } from 'ssh2';
+/** What the name of our side is in SSH's version line (RFC 4253 4.2). */
+export const versionLine = 'Throughline';
 
 /**
- * What both legs offer: no SHA-1, no CBC, no MD5, no DSA, nothing compressed (a compressor would see secrets beside an
+ * What every leg of ours offers: no SHA-1, no CBC, no MD5, no DSA, nothing compressed (a compressor would see secrets beside an
  * attacker's text). AES-GCM first: the processor does it. Strict key exchange comes with the package (CVE-2023-48795).
  */
 export const algorithms = {
@@ -26,7 +27,7 @@ export const algorithms = {
   ],
   hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512'],
   compress: ['none'],
-} as const satisfies Algorithms;
+} as const;
 
 export const hostKeyAlgorithms = [
   'ssh-ed25519',
