@@ -294,3 +294,49 @@ it('agents, as an engineer', async () => {
   // Their programs end by themselves now.
   await see(page, 'Nobody acts now');
 });
+
+/** What a host of a shop might hold; neither key nor card is anybody's. */
+function filesAt(place: string): void {
+  mkdirSync(join(place, 'releases'), { recursive: true });
+  writeFileSync(
+    join(place, 'checkout.env'),
+    ['PORT=8080', `PAYMENT_KEY=${'AKIA'}IOSFODNN7EXAMPLE`, 'TEST_CARD=4111 1111 1111 1111', ''].join('\n'),
+  );
+  const orders = Array.from({ length: 900 }, (_, index) => {
+    const state = index % 3 === 0 ? 'paid' : 'open';
+    return `${10_000 + index},2026-11-${String(1 + (index % 28)).padStart(2, '0')},${state},${(index * 37) % 900}.00`;
+  });
+  writeFileSync(join(place, 'orders.csv'), `id,placed,state,total\n${orders.join('\n')}\n`);
+  for (const name of ['README.md', 'deploy.sh', 'access.log', 'backup.tar.gz'])
+    writeFileSync(join(place, name), 'x'.repeat(name.length * 911));
+}
+
+it('a terminal, as an engineer', async () => {
+  const gateway = await startGateway(scope);
+  const app = await startApp(scope, { gateway: gateway.url });
+  const page = await app.page();
+  await page.getByRole('button', { name: 'It is the same: trust it' }).click();
+  await signIn(app, page, 'engineer');
+  const shell = page.getByRole('region', { name: /^Terminal: shop-host/ }).first();
+  const type = async (line: string): Promise<void> => {
+    await page.keyboard.type(line);
+    await page.keyboard.press('Enter');
+    await page.waitForTimeout(700);
+  };
+  await page.getByRole('option', { name: /^shop-host/ }).dblclick();
+  await shell.locator('.xterm-screen').first().click();
+  await page.waitForTimeout(1500);
+  const place = join(scope.directory(), 'shop');
+  filesAt(place);
+  await type(`PS1='\\[\\e[32m\\]shop-host\\[\\e[0m\\]:\\W \\$ '; cd ${place}; clear`);
+  await type('ls --color=always -l');
+  await type('cat checkout.env');
+  await type('grep --color=always paid orders.csv | head -12');
+  await picture(page, 'terminal-alone');
+  await page.keyboard.press('Control+Shift+E');
+  await page.getByRole('button', { name: 'Go to…' }).click();
+  await page.getByRole('textbox', { name: 'Directory' }).fill(place);
+  await page.keyboard.press('Enter');
+  await page.getByRole('option', { name: /checkout/ }).waitFor();
+  await picture(page, 'terminal', true);
+});
