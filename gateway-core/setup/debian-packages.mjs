@@ -16,6 +16,7 @@ const needed = [
   { package: 'openssh-client', present: () => existsSync('/usr/bin/sftp') },
   { package: 'openssh-sftp-server', present: () => existsSync('/usr/lib/openssh/sftp-server') },
   { package: 'openssh-server', present: () => existsSync('/usr/sbin/sshd') },
+  { package: 'ansible-core', present: () => works('ansible-playbook', ['--version']) },
   { package: 'rsync', present: () => works('rsync', ['--version']) },
   { package: 'git', present: () => works('git', ['--version']) },
   { package: 'openssl', present: () => works('openssl', ['version']) },
