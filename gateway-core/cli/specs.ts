@@ -136,9 +136,18 @@ export const specs: readonly CommandSpec[] = [
     arguments: [connectionName],
     options: [
       { flags: '--port N', summary: 'local port (default: the same as last time, else any)' },
+      {
+        flags: '--native',
+        summary:
+          'no tunnel: ssh goes to the gateway’s own listener, with a key of this device that lasts as long',
+      },
       ...client,
     ],
-    examples: ['throughline connect shop-db', 'throughline connect shop-db --port 15432'],
+    examples: [
+      'throughline connect shop-db',
+      'throughline connect shop-db --port 15432',
+      'throughline connect shop-host --native',
+    ],
   },
   {
     name: 'exec',

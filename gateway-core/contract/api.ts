@@ -23,6 +23,9 @@ export const paths = {
   /** Upgrade: throughline/1. One raw protocol stream, one session. */
   stream: (name: string) => `/v1/connections/${encodeURIComponent(name)}/stream`,
   handles: '/v1/handles',
+  /** ssh-key.ts */
+  sshKeys: '/v1/ssh-keys',
+  sshKey: (id: string) => `/v1/ssh-keys/${encodeURIComponent(id)}`,
   delegations: '/v1/delegations',
   delegation: (id: string) => `/v1/delegations/${encodeURIComponent(id)}`,
   /** NDJSON of AttachmentItem for as long as the holder lives; its end orphans the delegation. */

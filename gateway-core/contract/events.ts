@@ -121,6 +121,36 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     expiresAt: Timestamp,
     sessionsMax: z.number().int(),
   }),
+  /** A device has an SSH key for one connection, for as long as its sign-in holds at most. */
+  z.object({
+    ...base,
+    kind: z.literal('ssh-key.registered'),
+    principal: PrincipalId,
+    signIn: z.string(),
+    deviceKey: z.string(),
+    connection: ConnectionName,
+    /** `SHA256:...` */
+    fingerprint: z.string(),
+    expiresAt: Timestamp,
+  }),
+  /** Its device took it back. */
+  z.object({
+    ...base,
+    kind: z.literal('ssh-key.removed'),
+    principal: PrincipalId,
+    signIn: z.string(),
+    fingerprint: z.string(),
+  }),
+  /** Somebody signed in with it at the SSH listener; whether a session follows is policy's. */
+  z.object({
+    ...base,
+    kind: z.literal('ssh-key.used'),
+    principal: PrincipalId,
+    signIn: z.string(),
+    connection: ConnectionName,
+    fingerprint: z.string(),
+    from: z.string(),
+  }),
   /** A hop came to be. What it may do is what it asks for within what everything above it may. */
   z.object({
     ...base,

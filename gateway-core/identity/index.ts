@@ -23,6 +23,7 @@ import { ProviderTokens, type Sealer } from './provider-tokens.js';
 import { createProvider, type Provider } from './providers.js';
 import { fitsVerifier } from './scram.js';
 import { createSignIns, type RecordEvent, type SignIns } from './sign-ins.js';
+import { createSshKeys, type SshKeys } from './ssh-keys.js';
 import { createToken } from './token.js';
 import { createWorkloads } from './workloads.js';
 
@@ -54,6 +55,8 @@ export interface Identity {
   readonly verifyHandlePassword: Handles['verify'];
   /** Spends one session of the budget. Only after a `true` may the session begin. */
   readonly useHandle: Handles['use'];
+  /** Keys of devices for the SSH listener. */
+  readonly sshKeys: SshKeys;
   /** Ends a sign-in and everything below it. False: it had ended before. Throws `not-recordable` (it has ended all the same). */
   readonly signOut: SignIns['end'];
   /** Called once for every sign-in that ends before its time, in a microtask. Gives the function that unsubscribes. */
@@ -188,6 +191,7 @@ export function createIdentity(options: {
     },
     // A delegation's budget is spent when its session begins, whichever way it came.
     useHandle: async (id) => delegations.get(id) !== undefined || handles.use(id),
+    sshKeys: createSshKeys({ state, clock, record, signIns, issuer: origin }),
     signOut: signIns.end,
     onSignInEnded: signIns.onEnded,
     isSignInEnded: signIns.isEnded,

@@ -30,6 +30,8 @@ export const identityLimits = {
   /** Ended sign-ins kept in memory; the database holds them for good. */
   endedSignInsMax: 100_000,
   handlesPerSignInMax: 1_000,
+  /** SSH keys of one device: one for each client that waits, and those of clients that were killed. */
+  sshKeysPerSignInMax: 64,
   /** Processes of ended delegations are refused so long: longer than a sign-in lives. */
   endedDelegationsKeptMs: 24 * 3600_000,
   endedDelegationsMax: 50_000,

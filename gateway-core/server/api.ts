@@ -33,6 +33,7 @@ import { deletedOf, sayDeleted } from './retention.js';
 import { type RevocationRooms, revoke } from './revocations.js';
 import type { Environment, GatewayRooms } from './rooms.js';
 import { addSpoolRoutes, comparedOf } from './spool/routes.js';
+import { addSshKeyRoutes } from './ssh-key-routes.js';
 
 const ConnectionsBody = zod.object({ connections: zod.array(ConnectionConfig).min(1).max(1000) }).strict();
 const PoliciesBody = zod.object({ text: zod.string().max(1024 * 1024) }).strict();
@@ -293,6 +294,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
   });
 
   addAgentRoutes(app, rooms, permissions);
+  addSshKeyRoutes(app, rooms, permissions);
   addSpoolRoutes(app, rooms, permissions);
   addReceiptRoutes(app, rooms, permissions);
   addEvidenceRoutes(app, rooms, permissions, (actor, id) => viewOf(actor, id, 'session:view'));

@@ -5,7 +5,6 @@ import { rowsKeptBytes } from '../contract/connection.js';
 import type { Grounds } from '../contract/decision.js';
 import type { Lineage } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
-import type { DelegationId } from '../contract/ids.js';
 import { limits } from '../contract/limits.js';
 import type { DetectMask, MaskRule } from '../contract/masks.js';
 import { createStreamMasker } from '../masking/stream-masker.js';
@@ -16,20 +15,8 @@ import { SshSession } from '../proxy/ssh/session.js';
 import { connectTarget, type SshTarget, type TargetLeg } from '../proxy/ssh/target.js';
 import type { Connection } from './connections.js';
 import type { SessionCommons } from './session-commons.js';
-import type { Admission, Admitted, SessionRooms } from './session-rooms.js';
-
-/** Who comes in, and where to. */
-interface Entry {
-  readonly actor: Actor;
-  readonly admitted: Admitted;
-}
-
-type UseFrom = (
-  actor: Actor,
-  id: DelegationId,
-  address: string,
-  refuse: (message: string) => Promise<void>,
-) => Promise<{ readonly actor: Actor; readonly leave: () => void } | undefined>;
+import type { Admitted, SessionRooms } from './session-rooms.js';
+import { type Entrance, type Entry, type NativeRooms, nativeEntrance } from './ssh-entrance.js';
 
 /** Serves SSH sessions: streams that came with a ticket, and sockets of the native listener. */
 export class SshSessions {
@@ -56,54 +43,18 @@ export class SshSessions {
     behind: Lineage | undefined,
   ): Promise<boolean> {
     const entry = { actor, admitted };
-    return this.#serve(stream, 'tunnel', behind, () => Promise.resolve(entry), entry);
+    // Whatever a client tries, it is in: some begin with a key or a password of their person's.
+    const entrance = { takesKey: () => true, decide: () => Promise.resolve(entry) };
+    return this.#serve(stream, 'tunnel', behind, entrance, entry);
   }
 
-  /** A socket of the native listener. Each attempt with a password is checked; its session is spent once it is right. */
-  async serveNative(
-    socket: Socket,
-    door: {
-      readonly admit: (actor: Actor, connection: string) => Admission;
-      readonly useFrom: UseFrom;
-    },
-  ): Promise<void> {
-    const { identity, recorder } = this.#rooms;
-    const address = socket.remoteAddress ?? '';
-    let leave: (() => void) | undefined;
-    /** The first right password says who it is and where to; what is wrong then is told, and ends it. */
-    const decide = async (attempt: Attempt): Promise<Entry | undefined> => {
-      if (attempt.method !== 'password') return undefined;
-      const named = namesOf(attempt.user);
-      const handle = await identity.verifyHandlePassword(named.handle, attempt.password);
-      const connection = named.connection ?? handle?.connection ?? '';
-      const fits = handle !== undefined && (handle.connection ?? connection) === connection;
-      if (!fits || !(await identity.useHandle(handle.id))) {
-        await recorder.record({
-          kind: 'session.refused',
-          connection: connection.slice(0, 63),
-          code: 'handle-invalid',
-          reason: 'the handle is not valid',
-        });
-        return undefined;
-      }
-      let refusal = 'the handle cannot be used from here';
-      const place = await door.useFrom(handle.actor, handle.id, address, (message) => {
-        refusal = message;
-        return Promise.resolve();
-      });
-      if (place === undefined) throw new ThroughlineError('denied', refusal);
-      leave = place.leave;
-      try {
-        return { actor: place.actor, admitted: { ...door.admit(place.actor, connection), wire: undefined } };
-      } catch (error) {
-        await this.#commons.recordRefusal(place.actor, connection, error);
-        throw error;
-      }
-    };
+  /** A socket of the native listener. */
+  async serveNative(socket: Socket, rooms: NativeRooms): Promise<void> {
+    const entrance = nativeEntrance(this.#rooms, this.#commons, rooms, socket.remoteAddress ?? '');
     try {
-      await this.#serve(socket, 'native', undefined, decide);
+      await this.#serve(socket, 'native', undefined, entrance);
     } finally {
-      leave?.();
+      entrance.leave();
     }
   }
 
@@ -112,7 +63,7 @@ export class SshSessions {
     stream: Duplex,
     via: 'tunnel' | 'native',
     behind: Lineage | undefined,
-    decide: (attempt: Attempt) => Promise<Entry | undefined>,
+    entrance: Pick<Entrance, 'takesKey' | 'decide'>,
     known?: Entry,
   ): Promise<boolean> {
     const { live, watch } = this.#rooms;
@@ -146,8 +97,9 @@ export class SshSessions {
       }
     };
     const door = {
+      takesKey: entrance.takesKey,
       decide: async (attempt: Attempt): Promise<boolean> => {
-        entry = await decide(attempt).catch((error: unknown) => Promise.reject(told(error)));
+        entry = await entrance.decide(attempt).catch((error: unknown) => Promise.reject(told(error)));
         return entry !== undefined;
       },
       accepted: begin,
@@ -229,13 +181,6 @@ export class SshSessions {
       hostKeys: await ssh.pins.of(connection),
     };
   }
-}
-
-/** `CONNECTION+HANDLE`, or a handle that knows its connection. */
-function namesOf(user: string): { readonly connection: string | undefined; readonly handle: string } {
-  const at = user.lastIndexOf('+');
-  if (at < 0) return { connection: undefined, handle: user.slice(0, 64) };
-  return { connection: user.slice(0, at).slice(0, 63), handle: user.slice(at + 1, at + 65) };
 }
 
 /** What the client is told. */

@@ -147,6 +147,16 @@ export interface TargetHostKeysTable {
   seen_at_ms: number;
 }
 
+/** Keys with which devices sign in at the SSH listener, each for one connection. */
+export interface SshKeysTable {
+  /** SHA-256 of the public key, base64url. */
+  id: string;
+  sign_in: string;
+  connection: string;
+  created_at_ms: number;
+  expires_at_ms: number;
+}
+
 export interface StateSchema {
   meta: MetaTable;
   connections: ConnectionsTable;
@@ -157,4 +167,5 @@ export interface StateSchema {
   delegations: DelegationsTable;
   spool_devices: SpoolDevicesTable;
   target_host_keys: TargetHostKeysTable;
+  ssh_keys: SshKeysTable;
 }

@@ -132,4 +132,15 @@ export const stateMigrations: readonly string[] = [
     primary key (connection, address, fingerprint)
   ) strict;
   `,
+  `
+  create table ssh_keys (
+    id text primary key,
+    sign_in text not null,
+    connection text not null,
+    created_at_ms integer not null,
+    expires_at_ms integer not null
+  ) strict;
+  create index ssh_keys_by_sign_in on ssh_keys (sign_in);
+  create index ssh_keys_by_expiry on ssh_keys (expires_at_ms);
+  `,
 ];

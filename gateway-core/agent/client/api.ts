@@ -29,6 +29,7 @@ import {
   SpoolAck,
   type SpoolAppend,
 } from '../../contract/local-record.js';
+import { SshKeyResponse } from '../../contract/ssh-key.js';
 import type { Gateway } from './gateway.js';
 
 /**
@@ -43,6 +44,11 @@ export const api = {
 
   createHandle: (gateway: Gateway, body: { connection: string; ttlMs?: number; sessionsMax?: number }) =>
     gateway.json({ method: 'POST', path: paths.handles, body }, HandleResponse),
+
+  registerSshKey: (gateway: Gateway, body: { connection: string; publicKey: string; proof: string }) =>
+    gateway.json({ method: 'POST', path: paths.sshKeys, body }, SshKeyResponse),
+
+  removeSshKey: (gateway: Gateway, id: string) => gateway.text({ method: 'DELETE', path: paths.sshKey(id) }),
 
   sessions: (gateway: Gateway, query: { live?: 'true'; of?: string }) =>
     gateway.json({ method: 'GET', path: paths.sessions, query }, z.array(SessionView)),

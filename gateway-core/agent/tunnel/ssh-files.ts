@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { GatewayInfo } from '../../contract/api.js';
 import { ThroughlineError } from '../../contract/errors.js';
+import { privateDirectory } from '../client/private-files.js';
 import { shellWord } from './lines.js';
 
 /** A tunnel to an SSH connection. */
@@ -25,24 +27,49 @@ export function hostKeysOf({ ssh }: GatewayInfo): readonly string[] {
  * The part of ssh_config(5) that leads to one tunnel. The key behind the port is the gateway's, checked under a name
  * that no real host has; nothing of the person's own is offered to it: the tunnel says who they are.
  */
-export function sshConfig({ connection, host, port }: SshTunnelPlace, knownHosts: string): string {
+export function sshConfig(place: SshTunnelPlace, knownHosts: string): string {
+  return configText(place, knownHosts, ['PubkeyAuthentication no']);
+}
+
+/**
+ * The part that leads to the gateway's own listener, with this device's key. That is in an agent, which signs for
+ * nothing else: it is not forwarded, and no other key is offered.
+ */
+function nativeConfig(place: SshTunnelPlace, knownHosts: string, key: NativeKey): string {
+  return configText(place, knownHosts, [
+    'PubkeyAuthentication yes',
+    'PreferredAuthentications publickey',
+    `IdentityAgent "${key.agent}"`,
+    `IdentityFile "${key.publicFile}"`,
+    'IdentitiesOnly yes',
+    'ForwardAgent no',
+  ]);
+}
+
+function configText(
+  { connection, host, port }: SshTunnelPlace,
+  knownHosts: string,
+  authentication: readonly string[],
+): string {
   return [
     `Host ${connection}`,
-    `  HostName ${host}`,
-    `  Port ${port}`,
-    `  User ${connection}`,
-    `  HostKeyAlias ${aliasOf(connection)}`,
-    `  UserKnownHostsFile "${knownHosts}"`,
-    '  GlobalKnownHostsFile /dev/null',
-    '  StrictHostKeyChecking yes',
-    '  UpdateHostKeys no',
-    '  CheckHostIP no',
-    '  PubkeyAuthentication no',
-    '  PasswordAuthentication no',
-    '  KbdInteractiveAuthentication no',
-    '  ProxyCommand none',
-    '  ProxyJump none',
-    '  Compression no',
+    ...[
+      `HostName ${host}`,
+      `Port ${port}`,
+      `User ${connection}`,
+      `HostKeyAlias ${aliasOf(connection)}`,
+      `UserKnownHostsFile "${knownHosts}"`,
+      'GlobalKnownHostsFile /dev/null',
+      'StrictHostKeyChecking yes',
+      'UpdateHostKeys no',
+      'CheckHostIP no',
+      ...authentication,
+      'PasswordAuthentication no',
+      'KbdInteractiveAuthentication no',
+      'ProxyCommand none',
+      'ProxyJump none',
+      'Compression no',
+    ].map((line) => `  ${line}`),
     '',
   ].join('\n');
 }
@@ -64,13 +91,54 @@ export function keepSshFiles(
   home: string,
   place: SshTunnelPlace,
   hostKeys: readonly string[],
-): { readonly config: string; readonly include: string } {
+): LastingSshFiles {
+  return keepFiles(home, place, hostKeys, (knownHosts) => sshConfig(place, knownHosts));
+}
+
+export interface LastingSshFiles {
+  readonly config: string;
+  readonly include: string;
+}
+
+/** Where this device's key for a connection is found by ssh. */
+export interface NativeKey {
+  /** Its agent's socket. */
+  readonly agent: string;
+  readonly publicFile: string;
+}
+
+/** Where ssh will find the key of a connection, in a folder of this person's only. */
+export function nativeKey(home: string, connection: string): NativeKey {
+  const directory = join(home, 'ssh');
+  privateDirectory(home);
+  privateDirectory(directory);
+  const name = createHash('sha256').update(connection).digest('hex').slice(0, 12);
+  return { agent: join(directory, `${name}.agent`), publicFile: join(directory, `${connection}.pub`) };
+}
+
+/** The same files for the gateway's own listener; `publicKey` as in authorized_keys. */
+export function keepNativeSshFiles(
+  home: string,
+  place: SshTunnelPlace,
+  hostKeys: readonly string[],
+  key: NativeKey & { readonly publicKey: string },
+): LastingSshFiles {
+  writeFileSync(key.publicFile, `${key.publicKey} throughline-${place.connection}\n`, { mode: 0o600 });
+  return keepFiles(home, place, hostKeys, (knownHosts) => nativeConfig(place, knownHosts, key));
+}
+
+function keepFiles(
+  home: string,
+  place: SshTunnelPlace,
+  hostKeys: readonly string[],
+  text: (knownHosts: string) => string,
+): LastingSshFiles {
   const directory = join(home, 'ssh');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const knownHosts = join(directory, `${place.connection}.known_hosts`);
   const config = join(directory, `${place.connection}.conf`);
   writeFileSync(knownHosts, knownHostsText([place], hostKeys), { mode: 0o600 });
-  writeFileSync(config, sshConfig(place, knownHosts), { mode: 0o600 });
+  writeFileSync(config, text(knownHosts), { mode: 0o600 });
   return { config, include: join(directory, '*.conf') };
 }
 

@@ -8,7 +8,14 @@ import { hostKeysOf, keepSshFiles, type SshTunnelPlace } from '../../agent/tunne
 import { openTunnel, type Tunnel, type TunnelEvent } from '../../agent/tunnel/tunnel.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { type Usable, usableConnection } from '../connection.js';
-import { argument, type Context, type Run, withRecordedGateway } from '../context.js';
+import {
+  argument,
+  type Context,
+  type Input,
+  type Run,
+  withGateway,
+  withRecordedGateway,
+} from '../context.js';
 import { failureOf, printFailure } from '../failure.js';
 import { bold, print, printJson } from '../output.js';
 import { parseWhole } from '../values.js';
@@ -16,6 +23,7 @@ import { parseWhole } from '../values.js';
 export const run: Run = (context, input) => {
   const port = input.text('port');
   const wanted = port === undefined ? undefined : parseWhole(port, '--port', 0, 65_535);
+  if (input.flag('native')) return native(context, input);
   return withRecordedGateway(context, input, async (gateway, state) => {
     const usable = await usableConnection(gateway, argument(input));
     const tunnel = await open(context, gateway, state, usable, wanted);
@@ -43,6 +51,15 @@ export const run: Run = (context, input) => {
     }
   });
 };
+
+async function native(context: Context, input: Input): Promise<undefined> {
+  if (input.text('port') !== undefined)
+    throw new ThroughlineError('usage', '--native opens no port of this machine: leave --port out');
+  const { serveNative } = await import('../native.js');
+  await withGateway(context, input, (gateway, state) =>
+    serveNative(context, gateway, state, argument(input), interrupted),
+  );
+}
 
 /** The port of last time when nobody names one: settings of other tools then stay right. */
 async function open(

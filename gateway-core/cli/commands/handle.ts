@@ -4,14 +4,14 @@ import { api } from '../../agent/client/api.js';
 import type { Gateway } from '../../agent/client/gateway.js';
 import { writePrivate } from '../../agent/client/private-files.js';
 import type { ClientState } from '../../agent/client/state.js';
-import { bareHost, isLoopbackHost, type Trust } from '../../agent/client/trust.js';
+import { isLoopbackHost, type Trust } from '../../agent/client/trust.js';
 import { psqlCommand, shellWord } from '../../agent/tunnel/lines.js';
 import { hostKeysOf } from '../../agent/tunnel/ssh-files.js';
 import type { HandleResponse } from '../../contract/api.js';
-import { ThroughlineError } from '../../contract/errors.js';
 import { argument, type Context, type Run, withGateway } from '../context.js';
+import { listenerOf } from '../listener.js';
 import { bold, print, printJson } from '../output.js';
-import { localTime, parseDurationMs, parseEndpoint, parseWhole } from '../values.js';
+import { localTime, parseDurationMs, parseWhole } from '../values.js';
 
 export const run: Run = (context, input) => {
   const ttl = input.text('ttl');
@@ -25,7 +25,7 @@ export const run: Run = (context, input) => {
     const handle = await api.createHandle(gateway, request);
     const { user, password, connection, expiresAt, sessionsMax } = handle;
     if (handle.protocol === 'ssh') return printSsh(context, gateway, handle);
-    const { host, port } = listener(handle, gateway, 'postgres');
+    const { host, port } = listenerOf(handle.listeners, gateway, 'postgres');
     // The native listener finds the connection by the database's name.
     const database = connection;
     if (context.json) {
@@ -53,7 +53,7 @@ export const run: Run = (context, input) => {
 /** The user names the connection, too: CONNECTION+HANDLE. The gateway's key is for known_hosts. */
 async function printSsh(context: Context, gateway: Gateway, handle: HandleResponse): Promise<void> {
   const { password, connection, expiresAt, sessionsMax } = handle;
-  const { host, port } = listener(handle, gateway, 'ssh');
+  const { host, port } = listenerOf(handle.listeners, gateway, 'ssh');
   const user = `${connection}+${handle.user}`;
   const hostKeys = hostKeysOf(await api.gateway(gateway));
   const knownHosts = hostKeys.map((line) => `[${host}]:${port} ${line}`);
@@ -72,25 +72,6 @@ async function printSsh(context: Context, gateway: Gateway, handle: HandleRespon
   for (const line of knownHosts) print(stdout, `  ${line}`);
   print(stdout);
   print(stdout, 'The password is shown this once. Whoever has it acts in your name: do not share it.');
-}
-
-const tools = { postgres: 'PostgreSQL', ssh: 'SSH' } as const;
-
-function listener(
-  handle: HandleResponse,
-  gateway: Gateway,
-  protocol: keyof typeof tools,
-): { host: string; port: number } {
-  const address = handle.listeners[protocol];
-  if (address === undefined) {
-    throw new ThroughlineError('not-found', `the gateway has no listener for ${tools[protocol]} tools`, {
-      action: 'use a tunnel: throughline connect NAME',
-    });
-  }
-  const { host, port } = parseEndpoint(address, 'listener');
-  // A listener on every address is reached where the gateway itself is.
-  const everywhere = host === '0.0.0.0' || host === '::';
-  return { host: everywhere ? bareHost(new URL(gateway.url)) : host, port };
 }
 
 /** Off this machine the password needs a gateway that proves itself: libpq's settings for that. */

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
-import ssh2, { type AuthContext, type Connection, type Server } from 'ssh2';
+import ssh2, { type AuthContext, type AuthenticationType, type Connection, type Server } from 'ssh2';
 import { algorithms, versionLine } from '../../contract/ssh-algorithms.js';
+import { isDeviceKey, isQuestion, signedKey } from './device-key.js';
 import type { HostIdentity } from './host-identity.js';
 import { Leg, loadLibrary, streamOf } from './library.js';
 
@@ -10,9 +11,16 @@ const attemptsMax = 20;
 /** How somebody wants to sign in. `none` is for those whose stream is authenticated already. */
 export type Attempt =
   | { readonly method: 'none' | 'other'; readonly user: string }
-  | { readonly method: 'password'; readonly user: string; readonly password: string };
+  | { readonly method: 'password'; readonly user: string; readonly password: string }
+  /** The key's owner signed for this very connection and user: as in authorized_keys. */
+  | { readonly method: 'key'; readonly user: string; readonly publicKey: string };
 
 export interface Guard {
+  /**
+   * Whether it is worth signing with a key; `fits`: it is of the kind that devices have. Whose key it is must make no
+   * difference: who asks has proved nothing yet.
+   */
+  takesKey(user: string, fits: boolean): boolean;
   /** Asked for every attempt. What it throws is told to the client, and ends it. */
   decide(attempt: Attempt): Promise<boolean>;
   /** Somebody is in, who hears so when this resolves; what it throws is told. `software`: as the version line says. */
@@ -71,8 +79,13 @@ export class SshDoor {
         client.on('authentication', (context) => {
           attempts += 1;
           if (attempts > attemptsMax) return leave();
+          // INVARIANT: nobody is in by asking whether a key would do (RFC 4252 7): only what is signed is judged.
+          if (isQuestion(context)) {
+            if (guard.takesKey(context.username, isDeviceKey(context.key))) return context.accept();
+            return context.reject(methods);
+          }
           void judge(context, guard, software).then((verdict) => {
-            if (verdict.kind === 'refused') return context.reject(['password']);
+            if (verdict.kind === 'refused') return context.reject(methods);
             signal.removeEventListener('abort', leave);
             if (verdict.kind === 'told') {
               leg.disconnect(verdict.text);
@@ -92,19 +105,25 @@ export class SshDoor {
   }
 }
 
+/** What a client may go on with. */
+const methods: AuthenticationType[] = ['publickey', 'password'];
+
 type Verdict = { readonly kind: 'in' | 'refused' } | { readonly kind: 'told'; readonly text: string };
 
 async function judge(context: AuthContext, guard: Guard, software: string): Promise<Verdict> {
-  const { username: user } = context;
-  const attempt: Attempt =
-    context.method === 'password'
-      ? { method: 'password', user, password: context.password }
-      : { method: context.method === 'none' ? 'none' : 'other', user };
   try {
-    if (!(await guard.decide(attempt))) return { kind: 'refused' };
+    if (!(await guard.decide(attemptOf(context)))) return { kind: 'refused' };
     await guard.accepted(software);
     return { kind: 'in' };
   } catch (error) {
     return { kind: 'told', text: error instanceof Error ? error.message : 'the session could not start' };
   }
+}
+
+function attemptOf(context: AuthContext): Attempt {
+  const { username: user, method } = context;
+  if (method === 'password') return { method, user, password: context.password };
+  if (method === 'none') return { method, user };
+  const publicKey = method === 'publickey' ? signedKey(context) : undefined;
+  return publicKey === undefined ? { method: 'other', user } : { method: 'key', user, publicKey };
 }

@@ -23,6 +23,9 @@ export function refsOf(event: AuditEvent | LeafEvent): readonly string[] {
     case 'identity.signed-out':
     case 'identity.withdrawn':
     case 'identity.groups-changed':
+    case 'ssh-key.registered':
+    case 'ssh-key.removed':
+    case 'ssh-key.used':
       return [refKeys.signIn(event.signIn)];
     case 'policy.put':
       return [refKeys.policy(event.policyVersion)];

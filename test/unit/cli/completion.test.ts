@@ -38,7 +38,7 @@ describe('completion in bash', () => {
     [['sessions', '--l'], ['--live']],
     [
       ['connect', ''],
-      ['--port', '--json', '--gateway', '--help', 'shop-db', 'orders'],
+      ['--native', '--port', '--json', '--gateway', '--help', 'shop-db', 'orders'],
     ],
     [['connect', 'sh'], ['shop-db']],
     [['connect', 'shop-db', '--po'], ['--port']],

@@ -86,6 +86,12 @@ export function eventSentence(event: AuditEvent): string {
       return `${event.provider} is ${event.state}${event.code === undefined ? '' : `: ${event.code}`}`;
     case 'handle.issued':
       return `handle for ${event.connection} issued to ${event.principal}`;
+    case 'ssh-key.registered':
+      return `SSH key ${event.fingerprint} of a device of ${event.principal} registered for ${event.connection}`;
+    case 'ssh-key.removed':
+      return `SSH key ${event.fingerprint} of a device of ${event.principal} removed`;
+    case 'ssh-key.used':
+      return `${event.principal} came to ${event.connection} with the SSH key ${event.fingerprint}`;
     case 'delegation.minted':
       return `delegation: ${namesOf(event.chain)}${event.purpose === undefined ? '' : `, for: ${event.purpose}`}`;
     case 'delegation.ended':
