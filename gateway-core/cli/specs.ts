@@ -307,6 +307,10 @@ export const specs: readonly CommandSpec[] = [
         summary: 'in time: 1 as it was, 10 ten times faster; terminals are played (default: at once)',
       },
       {
+        flags: '--follow',
+        summary: 'watch it live from now on, as it runs: whose it is, is told of it',
+      },
+      {
         flags: '--asciicast',
         summary: 'write a terminal as an asciicast (version 3) in place of showing it',
       },
@@ -319,6 +323,7 @@ export const specs: readonly CommandSpec[] = [
     examples: [
       'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X',
       'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X --speed 4',
+      'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X --follow',
       'throughline replay ses_01J9ZQ4T3V8M6K2N5P7R9S1W0X --asciicast -o session.cast',
       'throughline replay evidence.zip',
     ],

@@ -9,6 +9,7 @@ import { EndCause, SessionBehind, StatementDecision } from './events.js';
 import { ConnectionName, SessionId, Timestamp } from './ids.js';
 import { SpoolBacklog } from './local-record.js';
 import { MaskRule } from './masks.js';
+import { Watcher } from './watch.js';
 
 /**
  * The gateway's HTTP API, version 1, as both sides check it. JSON in and out; errors are RFC 9457 problems
@@ -37,6 +38,8 @@ export const paths = {
   sessions: '/v1/sessions',
   session: (id: string) => `/v1/sessions/${encodeURIComponent(id)}`,
   recording: (id: string) => `/v1/sessions/${encodeURIComponent(id)}/recording`,
+  /** NDJSON of WatchItem (watch.ts) for as long as the session runs and may be watched. */
+  watch: (id: string) => `/v1/sessions/${encodeURIComponent(id)}/watch`,
   revoke: '/v1/revocations',
   search: '/v1/search',
   /** NDJSON of LiveItem for as long as it is read. */
@@ -178,6 +181,8 @@ export const SessionView = z.object({
   application: z.string().optional(),
   /** Whether the desktop's own record says the same. */
   corroboration: Corroboration.optional(),
+  /** Who watches it now, other than the person whose it is. */
+  watchers: z.array(Watcher).optional(),
 });
 export type SessionView = z.infer<typeof SessionView>;
 

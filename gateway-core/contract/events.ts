@@ -35,6 +35,10 @@ export const EndCause = z.enum([
 ]);
 export type EndCause = z.infer<typeof EndCause>;
 
+/** Why somebody no longer watches a session. `lost`: what is shown could not be kept, or the gateway stops. */
+export const WatchEnd = z.enum(['left', 'session-ended', 'rights', 'signed-out', 'time', 'lost']);
+export type WatchEnd = z.infer<typeof WatchEnd>;
+
 const grounds = { policy: z.array(z.string()), policyVersion: z.string() };
 
 /** The processes behind a session's socket on the person's machine, leaf first; arguments redacted and masked. */
@@ -315,6 +319,25 @@ export const AuditEvent = z.discriminatedUnion('kind', [
     session: SessionId,
     by: Chain,
     reason: z.string(),
+  }),
+  /** Somebody begins to see what this session's client sees, from here on. Durable before the first byte is shown. */
+  z.object({
+    ...base,
+    kind: z.literal('session.watched'),
+    session: SessionId,
+    watch: z.string().max(64),
+    by: Chain,
+    /** False only for the session's own person, who needs to be told of nobody. */
+    told: z.boolean(),
+  }),
+  /** And no longer does. A session's end ends who watches it, without this. */
+  z.object({
+    ...base,
+    kind: z.literal('session.unwatched'),
+    session: SessionId,
+    watch: z.string().max(64),
+    by: Chain,
+    why: WatchEnd,
   }),
   /** The intent: durable (strict) or recorded (grouped) before anything is sent upstream. */
   z.object({

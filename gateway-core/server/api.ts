@@ -34,6 +34,7 @@ import { type RevocationRooms, revoke } from './revocations.js';
 import type { Environment, GatewayRooms } from './rooms.js';
 import { addSpoolRoutes, comparedOf } from './spool/routes.js';
 import { addSshKeyRoutes } from './ssh-key-routes.js';
+import { addWatchRoutes } from './watch/routes.js';
 
 const ConnectionsBody = zod.object({ connections: zod.array(ConnectionConfig).min(1).max(1000) }).strict();
 const PoliciesBody = zod.object({ text: zod.string().max(1024 * 1024) }).strict();
@@ -155,7 +156,14 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
   /** What the index knows, with what runs right now laid over it. */
   const withLive = (session: SessionView): SessionView => {
     const running = live.get(session.id);
-    return running === undefined ? session : { ...session, state: 'live', statements: running.statements() };
+    if (running === undefined) return session;
+    const watchers = [...rooms.watches.of(session.id)];
+    return {
+      ...session,
+      state: 'live',
+      statements: running.statements(),
+      ...(watchers.length === 0 ? {} : { watchers }),
+    };
   };
   const viewOf = async (
     actor: Actor,
@@ -295,6 +303,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
 
   addAgentRoutes(app, rooms, permissions);
   addSshKeyRoutes(app, rooms, permissions);
+  addWatchRoutes(app, rooms, permissions, (actor, id) => viewOf(actor, id, 'session:replay'));
   addSpoolRoutes(app, rooms, permissions);
   addReceiptRoutes(app, rooms, permissions);
   addEvidenceRoutes(app, rooms, permissions, (actor, id) => viewOf(actor, id, 'session:view'));

@@ -43,6 +43,7 @@ import { SessionServer } from './sessions.js';
 import { keepSignIns } from './sign-ins.js';
 import { DesktopRecords } from './spool/desktop-records.js';
 import { version } from './version.js';
+import { Watches } from './watch/watches.js';
 
 export interface GatewayOptions {
   readonly demo: boolean;
@@ -193,11 +194,15 @@ async function compose(
   let tree: AgentTree | undefined;
   let desktops: DesktopRecords | undefined;
   const feed = new LiveFeed(now, () => policies.current.usesTime);
+  const watches = new Watches({ recorder: () => recorder, journal, sealer, feed, now });
+  undo.push(() => watches.close());
   const recorder = gatewayRecorder({
     journal,
+    tap: watches.tap,
     heard: (event, kept) => {
       if (kept) feed.hear(event);
       else feed.missed(event);
+      watches.hear(event, kept);
       tree?.hear(event);
       desktops?.hear(event);
     },
@@ -307,8 +312,13 @@ async function compose(
     listeners,
     ssh: { hostKeys: [sshIdentity.publicLine] },
   };
-  policies.onChange(() => feed.rightsChanged());
-  connections.onChange(() => feed.rightsChanged());
+  const rightsChanged = (): void => {
+    feed.rightsChanged();
+    watches.rightsChanged();
+  };
+  policies.onChange(rightsChanged);
+  connections.onChange(rightsChanged);
+  undo.push(identity.onSignInEnded((signIn) => watches.signInEnded(signIn)));
   const app = createApi({
     info: () => ({
       ...info,
@@ -319,6 +329,7 @@ async function compose(
     policies,
     live,
     feed,
+    watches,
     tree,
     attachments,
     revoked,
@@ -335,7 +346,7 @@ async function compose(
   });
   rooms = { identity, sessions, app };
 
-  undo.push(keepSignIns({ identity, live, feed, recorder }));
+  undo.push(keepSignIns({ identity, live, feed: { rightsChanged }, recorder }));
   identity.delegations.onEnded((ended) => void endSessionsBelow(live, ended));
   const retentionMs = config.retention?.recordings;
   if (retentionMs !== undefined)

@@ -1,6 +1,8 @@
 import type { LiveItem, SessionView } from '../contract/api.js';
+import { Protocol } from '../contract/connection.js';
 import type { AuditEventInput, StatementDecision } from '../contract/events.js';
 import type { SessionId } from '../contract/ids.js';
+import type { Watcher } from '../contract/watch.js';
 import { StatementList } from '../recording/statements.js';
 
 export const feedLimits = {
@@ -46,7 +48,7 @@ export interface Reader {
 }
 
 interface Live {
-  readonly view: SessionView;
+  view: SessionView;
   readonly running: Map<number, { readonly list: StatementList; readonly characters: number }>;
 }
 
@@ -117,6 +119,15 @@ export class LiveFeed {
     if (live !== undefined) this.#tell(live.view, 'resync', () => ({ kind: 'resync' }));
   }
 
+  /** Who watches it has changed: told to everybody who sees the session, and so to whose it is. */
+  watched(id: SessionId, watchers: readonly Watcher[]): void {
+    const live = this.#sessions.get(id);
+    if (live === undefined) return;
+    const { watchers: _, ...view } = live.view;
+    live.view = watchers.length === 0 ? view : { ...view, watchers: [...watchers] };
+    this.#tell(live.view, 'session', () => ({ kind: 'session', session: live.view }));
+  }
+
   /** Connections or policies changed: verdicts are old. */
   rightsChanged(): void {
     for (const [reader, verdicts] of this.#readers) {
@@ -137,11 +148,11 @@ export class LiveFeed {
   }
 
   #started(event: Started): void {
-    const { session: id, connection, chain, via, application } = event;
+    const { session: id, connection, protocol, chain, via, application } = event;
     const view: SessionView = {
       id,
       connection,
-      protocol: 'postgres',
+      protocol: Protocol.parse(protocol),
       principal: chain[0].id,
       chain,
       state: 'live',
@@ -158,7 +169,8 @@ export class LiveFeed {
     const live = this.#forget(event.session);
     if (live === undefined) return;
     const { endCause, statements } = event;
-    const view: SessionView = { ...live.view, state: 'ended', endedAt: this.#at(), endCause, statements };
+    const { watchers: _, ...last } = live.view;
+    const view: SessionView = { ...last, state: 'ended', endedAt: this.#at(), endCause, statements };
     this.#tell(view, 'session', () => ({ kind: 'session', session: view }));
   }
 

@@ -1,6 +1,7 @@
 import type { Appended } from '../contract/decision.js';
 import type { AuditEventInput } from '../contract/events.js';
-import type { JournalFailure, Recorder } from '../contract/recorder.js';
+import type { SessionId } from '../contract/ids.js';
+import type { ContentStream, JournalFailure, Recorder } from '../contract/recorder.js';
 
 /** The journal as the parts of the server use it that are not in the data path, and the gateway's own log. */
 export interface GatewayRecorder {
@@ -13,8 +14,15 @@ export interface GatewayRecorder {
   complain(what: string, error?: unknown): void;
 }
 
+/** Listens to what is handed to the journal, in the turn of the call: nothing of it is kept yet. */
+export interface RecorderTap {
+  content(session: SessionId, seq: number, stream: ContentStream, bytes: Uint8Array): void;
+  event(event: AuditEventInput): void;
+}
+
 export function gatewayRecorder(input: {
   journal: Recorder;
+  tap?: RecorderTap;
   /**
    * Hears every event in the order of the journal, once it is known whether it is kept: `recorded` or `durable`, as
    * was asked. What it throws is complained of.
@@ -29,7 +37,7 @@ export function gatewayRecorder(input: {
     const place = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : '';
     input.log(JSON.stringify({ at: new Date().toISOString(), level: 'error', what, kind, place }));
   };
-  const journal = heardJournal(input.journal, (event, kept) => {
+  const journal = heardJournal(input.journal, input.tap, (event, kept) => {
     try {
       input.heard(event, kept);
     } catch (error) {
@@ -50,7 +58,11 @@ export function gatewayRecorder(input: {
 }
 
 /** The journal calls back out of order where durabilities differ; what is told on keeps the order of the calls. */
-function heardJournal(journal: Recorder, heard: (event: AuditEventInput, kept: boolean) => void): Recorder {
+function heardJournal(
+  journal: Recorder,
+  tap: RecorderTap | undefined,
+  heard: (event: AuditEventInput, kept: boolean) => void,
+): Recorder {
   const handed: { readonly event: AuditEventInput; kept?: boolean }[] = [];
   const tellOn = (): void => {
     for (let next = handed[0]; next?.kept !== undefined; next = handed[0]) {
@@ -62,6 +74,7 @@ function heardJournal(journal: Recorder, heard: (event: AuditEventInput, kept: b
     event: (event, durability, done) => {
       const entry: { readonly event: AuditEventInput; kept?: boolean } = { event };
       handed.push(entry);
+      tap?.event(event);
       journal.event(event, durability, (result) => {
         entry.kept = !(result instanceof Error);
         // The data path first: it waits for this, and nobody waits for what is told.
@@ -69,7 +82,10 @@ function heardJournal(journal: Recorder, heard: (event: AuditEventInput, kept: b
         tellOn();
       });
     },
-    content: (session, seq, stream, bytes) => journal.content(session, seq, stream, bytes),
+    content: (session, seq, stream, bytes) => {
+      journal.content(session, seq, stream, bytes);
+      tap?.content(session, seq, stream, bytes);
+    },
     flush: (done, session) => journal.flush(done, session),
     backlogBytes: () => journal.backlogBytes(),
     get failed() {

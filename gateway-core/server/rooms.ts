@@ -13,6 +13,7 @@ import type { GatewayRecorder } from './recorder.js';
 import type { RevokedNodes } from './revoked-nodes.js';
 import type { Sealer } from './sealer/index.js';
 import type { DesktopRecords } from './spool/desktop-records.js';
+import type { Watches } from './watch/watches.js';
 
 /** What the API is made of. */
 export interface GatewayRooms {
@@ -22,6 +23,7 @@ export interface GatewayRooms {
   readonly policies: PolicyRegistry;
   readonly live: LiveSessions;
   readonly feed: LiveFeed;
+  readonly watches: Watches;
   readonly tree: AgentTree;
   readonly attachments: Attachments;
   readonly revoked: RevokedNodes;

@@ -31,6 +31,7 @@ export const kept = [
   '@electric-sql/pglite',
   '@electric-sql/pglite-socket',
   '@napi-rs/keyring',
+  '@xterm/addon-serialize',
   'better-sqlite3',
   'koffi',
   'libpg-query',

@@ -30,6 +30,7 @@ import {
   type SpoolAppend,
 } from '../../contract/local-record.js';
 import { SshKeyResponse } from '../../contract/ssh-key.js';
+import { WatchItem } from '../../contract/watch.js';
 import type { Gateway } from './gateway.js';
 
 /**
@@ -85,6 +86,10 @@ export const api = {
 
   /** What happens, as it happens, of what this person may see. */
   live: (gateway: Gateway) => gateway.follow({ method: 'GET', path: paths.live }, LiveItem),
+
+  /** A session's terminals and output from now on, while it runs. */
+  watch: (gateway: Gateway, id: string) =>
+    gateway.follow({ method: 'GET', path: paths.watch(id) }, WatchItem),
 
   /** A signed note (C2SP tlog-checkpoint), as text. */
   checkpoint: (gateway: Gateway) => gateway.text({ method: 'GET', path: paths.checkpoint }),

@@ -11,6 +11,7 @@ import { inflate } from '../../evidence/zip/node.js';
 import { ZipError, ZipReader } from '../../evidence/zip/read.js';
 import { withBundleFile } from '../bundle-file.js';
 import { type Context, type Input, type Run, withGateway } from '../context.js';
+import { followSession } from '../follow.js';
 import { print, printJson } from '../output.js';
 import { type ReplayPart, writeReplayPart } from '../replay-file.js';
 import { createReplayPrinter } from '../replay-printer.js';
@@ -22,6 +23,10 @@ const pauseMsMax = 10_000;
 export const run: Run = async (context, input) => {
   const speed = speedOf(input.text('speed'));
   const [subject = '', session] = input.arguments;
+  const follows = input.flag('follow');
+  if (follows && (speed !== undefined || input.flag('asciicast') || !SessionId.safeParse(subject).success))
+    throw new ThroughlineError('usage', '--follow takes a session that runs, and no --speed or --asciicast');
+  if (follows) return withGateway(context, input, (gateway) => followSession(context, gateway, subject));
   if (!SessionId.safeParse(subject).success)
     return replayFile(context, input, { speed, path: subject, session });
   if (session !== undefined)

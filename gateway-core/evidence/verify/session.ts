@@ -33,6 +33,8 @@ const recordedKinds: ReadonlySet<unknown> = new Set<AuditEvent['kind']>([
   'session.started',
   'session.ended',
   'session.revoked',
+  'session.watched',
+  'session.unwatched',
   'statement.decided',
   'statement.ended',
 ]);

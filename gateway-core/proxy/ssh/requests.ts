@@ -303,8 +303,8 @@ function bounded(columns: number, rows: number): { columns: number; rows: number
   return { columns: Math.min(columns, terminalSidesMax), rows: Math.min(rows, terminalSidesMax) };
 }
 
-/** The terminal's size, from here on, into the record. */
+/** The terminal's size, from here on, into the record. RFC 4254 6.2: a size of zero says nothing; programs take a VT100's. */
 function keepSize({ use, pty }: Channel): void {
   if (use !== undefined && pty !== undefined)
-    use.keep('terminal-size', Buffer.from(`${pty.columns}x${pty.rows}`), true);
+    use.keep('terminal-size', Buffer.from(`${pty.columns || 80}x${pty.rows || 24}`), true);
 }

@@ -265,9 +265,9 @@ export class SealerCore {
     });
   }
 
-  /** Pull it in slices: nothing is read ahead. */
-  replay(id: SessionId): Generator<ReplayItem> {
-    return replay(new RecordingReader(this.#options.place, id), statementContent);
+  /** Pull it in slices: nothing is read ahead. `to`: up to and with this position of the journal. */
+  replay(id: SessionId, to: number = Number.POSITIVE_INFINITY): Generator<ReplayItem> {
+    return replay(new RecordingReader(this.#options.place, id), statementContent, { to });
   }
 
   async search(query: string, limit: number): Promise<SearchHit[]> {

@@ -50,8 +50,8 @@ export interface Sealer {
   /** What can be read; what cannot is complained of, and stands in `recordedStatements`. */
   statements(id: SessionId): Promise<StatementView[]>;
   recordedStatements(id: SessionId): Promise<RecordedStatements>;
-  /** Reads on as it is asked; end it early with `return`. Damage is an item of its own. */
-  replay(id: SessionId): AsyncGenerator<ReplayItem, void, undefined>;
+  /** Reads on as it is asked, up to `to`, a position of the journal; end it early with `return`. Damage is an item. */
+  replay(id: SessionId, to?: number): AsyncGenerator<ReplayItem, void, undefined>;
   /** What the log has of a session that a desktop has recorded, too. */
   comparable(id: SessionId): Promise<ComparableSession>;
   /** Hashes of the raw stream's blocks, at most `blocksMax` of each direction. */
@@ -228,8 +228,8 @@ class SealerClient implements Sealer {
     return this.#ask('statements', id);
   }
 
-  async *replay(id: SessionId): AsyncGenerator<ReplayItem, void, undefined> {
-    const cursor = await this.#ask('openReplay', id);
+  async *replay(id: SessionId, to?: number): AsyncGenerator<ReplayItem, void, undefined> {
+    const cursor = await this.#ask('openReplay', id, to);
     let done = false;
     try {
       while (!done) {

@@ -27,7 +27,7 @@ export interface SealerMethods {
   rebuildIndex(): void;
   removeBefore(beforeMs: number): RetentionResult;
   /** Gives a cursor for `nextReplay`. */
-  openReplay(id: SessionId): number;
+  openReplay(id: SessionId, to?: number): number;
   nextReplay(cursor: number): { readonly items: readonly ReplayItem[]; readonly done: boolean };
   closeReplay(cursor: number): void;
   close(): void;

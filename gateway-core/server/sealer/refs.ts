@@ -47,6 +47,8 @@ export function refsOf(event: AuditEvent | LeafEvent): readonly string[] {
     case 'session.started':
     case 'session.ended':
     case 'session.revoked':
+    case 'session.watched':
+    case 'session.unwatched':
     case 'statement.decided':
     case 'statement.ended':
       return [];

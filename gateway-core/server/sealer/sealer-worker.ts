@@ -69,7 +69,7 @@ async function answer(desk: Desk, request: SealerRequest): Promise<unknown> {
 }
 
 function deskOf(core: SealerCore): Desk {
-  const replays = new ReplayCursors((id) => core.replay(id));
+  const replays = new ReplayCursors((id, to) => core.replay(id, to));
   return {
     caughtUp: (position) => core.caughtUp(position),
     sessions: (filter) => core.sessions(filter),
@@ -86,7 +86,7 @@ function deskOf(core: SealerCore): Desk {
     unfinishedSessions: () => core.unfinishedSessions(),
     rebuildIndex: () => core.rebuildIndex(),
     removeBefore: (beforeMs) => core.removeBefore(beforeMs),
-    openReplay: (id) => replays.open(id),
+    openReplay: (id, to) => replays.open(id, to),
     nextReplay: (cursor) => replays.next(cursor),
     closeReplay: (cursor) => replays.close(cursor),
     close: () => core.close(),
@@ -95,15 +95,15 @@ function deskOf(core: SealerCore): Desk {
 
 /** Replays that are being pulled, a slice at a time. */
 class ReplayCursors {
-  readonly #replay: (id: SessionId) => Generator<ReplayItem>;
+  readonly #replay: (id: SessionId, to?: number) => Generator<ReplayItem>;
   readonly #open = new Map<number, { readonly items: Generator<ReplayItem>; usedAtMs: number }>();
   #next = 1;
 
-  constructor(replay: (id: SessionId) => Generator<ReplayItem>) {
+  constructor(replay: (id: SessionId, to?: number) => Generator<ReplayItem>) {
     this.#replay = replay;
   }
 
-  open(id: SessionId): number {
+  open(id: SessionId, to?: number): number {
     const nowMs = performance.now();
     if (this.#open.size >= sealerLimits.cursorsMax) {
       for (const [cursor, { usedAtMs }] of this.#open) {
@@ -115,7 +115,7 @@ class ReplayCursors {
     }
     const cursor = this.#next;
     this.#next += 1;
-    this.#open.set(cursor, { items: this.#replay(id), usedAtMs: nowMs });
+    this.#open.set(cursor, { items: this.#replay(id, to), usedAtMs: nowMs });
     return cursor;
   }
 

@@ -88,6 +88,8 @@ const recordedKinds: ReadonlySet<AuditEvent['kind']> = new Set([
   'session.started',
   'session.ended',
   'session.revoked',
+  'session.watched',
+  'session.unwatched',
   'statement.decided',
   'statement.ended',
 ]);

@@ -192,6 +192,20 @@ export class Journal implements Recorder {
     this.#schedule();
   }
 
+  /**
+   * Calls back once everything handed over so far is durable: within `syncDelayMs` and one fdatasync. `session` as for
+   * `flush`. For who shows recorded content to others; the data path has its events for that.
+   */
+  durable(done: (failure?: JournalFailure) => void, session?: SessionId): void {
+    const waiter: Waiter = { position: this.#next - 1, appended: undefined, flushed: done };
+    if (this.#failed !== undefined || this.#closed) this.#refuse(waiter, this.#failed ?? closed());
+    else if (session !== undefined && this.#holed.has(session)) this.#refuse(waiter, contentLost());
+    // Where all of it is durable already, no sync comes that would answer.
+    else if (this.#batch.records === 0 && this.#log.clean) this.#recorded.push(waiter);
+    else this.#durable.push(waiter);
+    this.#schedule();
+  }
+
   backlogBytes(): number {
     return this.#backlog.bytes;
   }

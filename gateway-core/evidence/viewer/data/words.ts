@@ -114,6 +114,10 @@ export function eventSentence(event: AuditEvent): string {
       }`;
     case 'session.revoked':
       return `session revoked by ${namesOf(event.by)}: ${event.reason}`;
+    case 'session.watched':
+      return `watched from here on by ${namesOf(event.by)}`;
+    case 'session.unwatched':
+      return `no longer watched by ${namesOf(event.by)} (${event.why})`;
     case 'spool.refused':
       return `a desktop’s upload was refused (${event.code}): ${event.reason}`;
     case 'log.disputed':

@@ -1,0 +1,144 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { api } from '../../gateway-core/agent/client/api.js';
+import type { SessionView } from '../../gateway-core/contract/api.js';
+import {
+  addConnections,
+  type GatewayRun,
+  livePolicies,
+  login,
+  type Person,
+  putPolicies,
+  startGateway,
+} from './harness.js';
+import { createScope, type Running, start, until } from './processes.js';
+import { type Sshd, startSshd } from './sshd.js';
+import { screenAfter, watch } from './watching.js';
+
+/** Watching a terminal of real OpenSSH while it is worked in. */
+const scope = createScope();
+let sshd: Sshd;
+let gateway: GatewayRun;
+let admin: Person;
+let engineer: Person;
+let contractor: Person;
+
+const policies = `${livePolicies}
+@id("engineers-use-hosts")
+permit (principal in Group::"engineers",
+  action in [Action::"ssh:shell", Action::"ssh:exec", Action::"ssh:sftp", Action::"ssh:forward"], resource);
+`;
+
+beforeAll(async () => {
+  [sshd, gateway] = await Promise.all([startSshd(scope), startGateway(scope)]);
+  admin = await login(scope, gateway, 'admin');
+  await addConnections(admin, [sshd.connection('host', { masks: [{ detect: ['email'], with: 'redact' }] })]);
+  await putPolicies(admin, policies);
+  [engineer, contractor] = await Promise.all([
+    login(scope, gateway, 'engineer'),
+    login(scope, gateway, 'contractor'),
+  ]);
+}, 60_000);
+afterAll(() => scope.close());
+
+interface Shell {
+  readonly session: string;
+  readonly running: Running;
+  line(text: string, until: RegExp): Promise<void>;
+}
+
+/** A shell with a terminal on the host, and the session that it is. */
+async function shell(): Promise<Shell> {
+  const before = new Set((await engineer.json<SessionView[]>(['sessions'])).map(({ id }) => id));
+  const { config } = (await engineer.tunnel('host')) as unknown as { config: string };
+  const running = start(scope, 'ssh', [
+    '-F',
+    config,
+    '-tt',
+    'host',
+    'PS1="ready> " exec bash --norc --noprofile',
+  ]);
+  await running.waitFor(/ready> $/);
+  const sessions = await engineer.json<SessionView[]>(['sessions', '--live']);
+  const session = sessions.find(({ id }) => !before.has(id))?.id ?? '';
+  return {
+    session,
+    running,
+    line: async (text, until_) => {
+      running.stdin.write(text);
+      await until('it is echoed', () => (running.stdoutText().includes(text) ? true : undefined));
+      running.stdin.write('\r');
+      await running.waitFor(until_);
+    },
+  };
+}
+
+async function viewOf(person: Person, session: string): Promise<SessionView> {
+  const found = (await person.json<SessionView[]>(['sessions'])).find(({ id }) => id === session);
+  if (found === undefined) throw new Error('there is no such session');
+  return found;
+}
+
+describe('watching a session', () => {
+  it('begins with the screen as it is and goes on with what the person sees, masked', async () => {
+    const { session, running, line } = await shell();
+    await line('printf "%s@%s.%s\\n" jane.doe example com', /\n\*{10,}\r\n/);
+    const watching = await watch(scope, admin, session);
+    const same = () =>
+      until('both see the same', async () =>
+        (await watching.screen()) === (await screenAfter(running.stdoutText())) ? true : undefined,
+      );
+    await same();
+    expect(await watching.screen()).toMatch(/\n\*{10,}\nready>/);
+    writeFileSync(
+      join(sshd.directory, 'whole'),
+      'printf "\\033[?1049h\\033[2J\\033[5;9Hwhole screen"; read -r x; printf "\\033[?1049l"',
+    );
+    await line(`. ${sshd.directory}/whole`, /whole screen/);
+    await same();
+    expect(await watching.screen()).toMatch(/^alternate/);
+    running.stdin.write('\r');
+    await same();
+    running.stdin.write('exit\r');
+    expect(await watching.ended).toBe('ended');
+    expect(watching.items.slice(-2)).toMatchObject([
+      { kind: 'end' },
+      { kind: 'closed', why: 'session-ended' },
+    ]);
+    expect(watching.text()).not.toContain('jane.doe@');
+    expect(watching.items.find(({ kind }) => kind === 'screen')).toMatchObject({ whole: true });
+  });
+
+  it('is told to whose session it is for as long as it lasts, and stands in the log', async () => {
+    const { session, running } = await shell();
+    const watching = await watch(scope, admin, session);
+    const told = await until('the person is told', async () => (await viewOf(engineer, session)).watchers);
+    expect(told).toMatchObject([{ principal: 'demo/admin', name: 'Ada Admin' }]);
+    watching.leave();
+    await until('it is over', async () =>
+      (await viewOf(engineer, session)).watchers === undefined ? true : undefined,
+    );
+    running.stdin.write('exit\r');
+    await running.ended;
+  });
+
+  it('is refused as if there were no such session to whoever may not see it', async () => {
+    const { session, running } = await shell();
+    const other = await contractor.gateway();
+    const refused = async (id: string): Promise<unknown> => {
+      try {
+        for await (const item of api.watch(other, id).items) return item;
+      } catch (error) {
+        return String(error).replace(id, 'ID');
+      }
+      return 'nothing';
+    };
+    const answer = await refused(session);
+    expect(answer).toMatch(/there is no session/);
+    expect(answer).toBe(await refused('ses_01JD3Q5Z6X7Y8W9V0T1S2R3Q4P'));
+    expect((await viewOf(engineer, session)).watchers).toBeUndefined();
+    running.stdin.write('exit\r');
+    await running.ended;
+  });
+});
