@@ -15,6 +15,8 @@ export interface LiveSession {
   /** At the other end, on the person's machine, as far as it is known. */
   readonly program: { readonly pid: number; readonly command: string | undefined } | undefined;
   statements(): number;
+  /** Says a line in its terminals, where it has some. */
+  notice?(text: string): void;
   /** Ends it now: the client gets its protocol's own error with `reason`. Idempotent; resolves when it is over. */
   end(cause: EndCause, reason: string, crowd?: Crowd): Promise<void>;
 }

@@ -47,9 +47,9 @@ export class SessionCommons {
 
   /** The session runs: it is seen, watched where its desktop must record, and ended where it began too late. */
   goLive(
-    session: Pick<LiveSession, 'statements' | 'end'>,
+    session: Pick<LiveSession, 'statements' | 'end' | 'notice'>,
     { id, connection, wire }: Admitted,
-    more: Omit<LiveSession, 'id' | 'connection' | 'statements' | 'end' | 'program'> & {
+    more: Omit<LiveSession, 'id' | 'connection' | 'statements' | 'end' | 'program' | 'notice'> & {
       readonly behind: SessionBehind | undefined;
     },
   ): void {
@@ -61,6 +61,7 @@ export class SessionCommons {
       connection: connection.name,
       program: programOf(behind),
       statements: () => session.statements(),
+      notice: (text) => session.notice?.(text),
       end: (cause, reason, crowd) => session.end(cause, reason, crowd),
     });
     if (wire !== undefined && connection.recording.desktop === 'required')

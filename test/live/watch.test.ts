@@ -14,6 +14,7 @@ import {
 } from './harness.js';
 import { createScope, type Running, start, until } from './processes.js';
 import { type Sshd, startSshd } from './sshd.js';
+import { unzip } from './unzip.js';
 import { screenAfter, watch } from './watching.js';
 
 /** Watching a terminal of real OpenSSH while it is worked in. */
@@ -111,16 +112,23 @@ describe('watching a session', () => {
   });
 
   it('is told to whose session it is for as long as it lasts, and stands in the log', async () => {
-    const { session, running } = await shell();
+    const { session, running, line } = await shell();
     const watching = await watch(scope, admin, session);
     const told = await until('the person is told', async () => (await viewOf(engineer, session)).watchers);
     expect(told).toMatchObject([{ principal: 'demo/admin', name: 'Ada Admin' }]);
+    // In the terminal itself below the next command, where it breaks nothing.
+    await line('echo told', /throughline: Ada Admin watches this session since \d\d:\d\d UTC\r\n[^]*\ntold\r\n/);
     watching.leave();
     await until('it is over', async () =>
       (await viewOf(engineer, session)).watchers === undefined ? true : undefined,
     );
-    running.stdin.write('exit\r');
+    await line('exit', /throughline: Ada Admin no longer watches this session \(\d\d:\d\d UTC\)/);
     await running.ended;
+    const bundle = join(scope.directory(), 'session.zip');
+    await admin.json(['export', session, '-o', bundle]);
+    const files = await unzip(bundle);
+    const events = [...files].flatMap(([name, bytes]) => (name.endsWith('events.ndjson') ? [bytes.toString()] : []));
+    expect(events.join('')).toMatch(/"kind":"session.watched"[^\n]*Ada Admin[^]*"kind":"session.unwatched"[^\n]*"why":"left"/);
   });
 
   it('is refused as if there were no such session to whoever may not see it', async () => {

@@ -6,6 +6,8 @@ export interface ChannelLines {
   /** Keys on their way to the target; passes them on itself. */
   input(data: Buffer): void;
   resize(size: { readonly columns: number; readonly rows: number }): void;
+  /** A line for the person: said when they send their next command, where it breaks nothing on the screen. */
+  notice(text: string): void;
   dispose(): void;
 }
 

@@ -10,6 +10,9 @@ import { acceptsLineAt, type CommandLine, LineReader } from './terminal/line-rea
 
 type Size = ConstructorParameters<typeof LineReader>[0];
 
+/** Newest; a person who sends no command for long need not read all that happened. */
+const noticesMax = 8;
+
 /** What a terminal sends to give up the line that stands there (VINTR). */
 const interrupt = Buffer.from([0x03]);
 
@@ -23,6 +26,7 @@ export class TerminalLines implements ChannelLines {
   readonly #channel: Channel;
   readonly #hold: Hold;
   readonly #reader: LineReader;
+  #notices: string[] = [];
 
   constructor(parts: Parts, channel: Channel, size: Size, hold: Hold) {
     this.#parts = parts;
@@ -37,6 +41,10 @@ export class TerminalLines implements ChannelLines {
 
   resize(size: Size): void {
     this.#reader.resize(shown(size));
+  }
+
+  notice(text: string): void {
+    this.#notices = [...this.#notices, text].slice(-noticesMax);
   }
 
   dispose(): void {
@@ -64,6 +72,13 @@ export class TerminalLines implements ChannelLines {
     if (!this.#parts.context.isOver()) this.#parts.context.guarded(done);
   }
 
+  /** Only below a command that stands there: what has the whole screen, or asks for a password, is left alone. */
+  #sayNotices(line: CommandLine | undefined): void {
+    if (line === undefined || line.text === '' || line.echoed === false) return;
+    for (const text of this.#notices) say(this.#parts, this.#channel, `\r\n${text}`);
+    this.#notices = [];
+  }
+
   /** All of it, line by line, before anything that came behind it. */
   async #lines(data: Buffer): Promise<void> {
     const { context } = this.#parts;
@@ -76,6 +91,7 @@ export class TerminalLines implements ChannelLines {
       rest = rest.subarray(at);
       const line = await this.#line(rest.length === 0);
       if (context.isOver()) return;
+      this.#sayNotices(line);
       this.#pass((await this.#mayRun(line)) ? enter : interrupt);
     }
   }

@@ -61,6 +61,11 @@ export class SshSession {
     return this.#parts?.context.seq ?? 0;
   }
 
+  /** A line for whoever works in its terminals. Programs without one are not spoken over: their output is somebody's data. */
+  notice(text: string): void {
+    for (const channel of this.#parts?.channels.all() ?? []) channel.lines?.notice(text);
+  }
+
   /** The session's begin is durable when it resolves. Throws `not-recordable`. */
   async begin(): Promise<void> {
     const { desktop, recorder, id } = this.#input;

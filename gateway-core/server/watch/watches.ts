@@ -199,7 +199,10 @@ export class Watches {
     });
     this.#signIns.set(watcher, actor.signIn);
     watched.watchers.set(watch, { watcher, view });
-    if (view !== undefined) this.#rooms.feed.watched(session.id, viewsOf(watched));
+    if (view !== undefined) {
+      this.#rooms.feed.watched(session.id, viewsOf(watched));
+      session.notice?.(`throughline: ${view.name} watches this session since ${timeOf(view.since)}`);
+    }
     // It ended while this was put on record.
     if (this.#watched.get(session.id) !== watched) watcher.end('session-ended');
     else {
@@ -219,7 +222,11 @@ export class Watches {
         (error: unknown) =>
           this.#rooms.recorder().complain('the end of a watch could not be recorded', error),
       );
-      if (view !== undefined) this.#rooms.feed.watched(watched.session.id, viewsOf(watched));
+      if (view !== undefined) {
+        this.#rooms.feed.watched(watched.session.id, viewsOf(watched));
+        const until = timeOf(new Date(this.#rooms.now()).toISOString());
+        watched.session.notice?.(`throughline: ${view.name} no longer watches this session (${until})`);
+      }
     }
     this.#letGo(watched);
   }
@@ -246,5 +253,14 @@ function viewsOf(watched: Watched): readonly WatcherView[] {
 function nameOf(chain: Chain): string {
   const [person] = chain;
   const agent = chain.findLast((hop) => hop.kind === 'agent');
-  return agent === undefined ? person.name : `${agent.name} of ${person.name}`;
+  const name = agent === undefined ? person.name : `${agent.name} of ${person.name}`;
+  // It is written into somebody's terminal: names come from outside.
+  return name.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?').slice(0, nameCharactersMax);
+}
+
+const nameCharactersMax = 120;
+
+/** Nobody here knows the person's time zone. */
+function timeOf(at: string): string {
+  return `${at.slice(11, 16)} UTC`;
 }
