@@ -212,6 +212,8 @@ function printSsh({ megabytes, ways, memoryMb, sessionKb }) {
       'connect + exec ms',
       'echo p50 ms',
       'p99',
+      'CPU s/GB down: gateway, tunnel',
+      'up',
     ],
     ways.map((way) => [
       way.name,
@@ -219,6 +221,8 @@ function printSsh({ megabytes, ways, memoryMb, sessionKb }) {
       one(way.setUpMs),
       two(way.echo.p50),
       two(way.echo.p99),
+      `${one(way.cpu.down.gateway)} ${one(way.cpu.down.tunnel)}`,
+      `${one(way.cpu.up.gateway)} ${one(way.cpu.up.tunnel)}`,
     ]),
   );
   console.log(`gateway: ${memoryMb} MB at most; ${sessionKb} kB for each idle session with a terminal`);
