@@ -1,5 +1,15 @@
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -273,7 +283,7 @@ it('what policy refuses stands at the row, in the gateway’s words', async () =
 });
 
 it('an upload is the file; one that is there is replaced only when that is said', async () => {
-  const input = page.locator('input[type=file]');
+  const input = page.getByLabel('Files to upload');
   const file = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('n'.repeat(700_000)) };
   await input.setInputFiles(file);
   await entry(/notes.txt/).waitFor();
@@ -295,7 +305,7 @@ it('an upload is paused, goes on where the target has it, and is whole', async (
   });
   const buffer = Buffer.from(Array.from({ length: 6_000_000 }, (_each, index) => index % 251));
   await page
-    .locator('input[type=file]')
+    .getByLabel('Files to upload')
     .setInputFiles({ name: 'large.bin', mimeType: 'application/octet-stream', buffer });
   await page.getByRole('button', { name: 'Pause large.bin' }).click();
   await page.getByRole('button', { name: 'Go on with large.bin' }).waitFor();
@@ -318,6 +328,44 @@ it('a file that is dropped on the list is uploaded', async () => {
   await eventually(() => {
     expect(readFileSync(join(root, 'srv', 'app', 'dropped.txt'), 'utf8')).toBe('dropped');
   });
+});
+
+it('a folder goes up with all that is in it; what is there already is asked about once', async () => {
+  const local = mkdtempSync(join(host.directory, 'up-'));
+  const tree = join(local, 'site');
+  mkdirSync(join(tree, 'css', 'empty'), { recursive: true });
+  for (let index = 0; index < 12; index += 1)
+    writeFileSync(join(tree, `page-${index}.html`), `page ${index}`);
+  writeFileSync(join(tree, 'css', 'größe.css'), 'body {}');
+  await page.getByLabel('Folder to upload').setInputFiles(tree);
+  const there = join(root, 'srv', 'app', 'site');
+  await eventually(() => {
+    expect(readFileSync(join(there, 'css', 'größe.css'), 'utf8')).toBe('body {}');
+    expect(readFileSync(join(there, 'page-11.html'), 'utf8')).toBe('page 11');
+  });
+  await entry(/site/).waitFor();
+  for (const name of ['page-3.html', 'page-4.html']) writeFileSync(join(tree, name), 'newer');
+  await page.getByLabel('Folder to upload').setInputFiles(tree);
+  await see(page.getByRole('dialog'), 'Replace the files that are there?');
+  await expectAccessible(page, 'replacing many files');
+  await page.getByRole('dialog').getByRole('button', { name: 'Replace all of them' }).click();
+  await eventually(() => {
+    expect(readFileSync(join(there, 'page-4.html'), 'utf8')).toBe('newer');
+    expect(readdirSync(there)).toHaveLength(13);
+  });
+});
+
+it('a folder comes down with all that is in it, into a new one, and links are not followed', async () => {
+  symlinkSync('/etc', join(root, 'srv', 'app', 'site', 'elsewhere'));
+  await choose(/site/, 'Download the folder');
+  const transfers = page.getByRole('region', { name: 'Transfers' });
+  await see(transfers, /13 of 13 files · .* · done/);
+  const here = join(host.directory, 'site');
+  expect(readFileSync(join(here, 'css', 'größe.css'), 'utf8')).toBe('body {}');
+  expect(readFileSync(join(here, 'page-3.html'), 'utf8')).toBe('newer');
+  expect(readdirSync(here).toSorted()).not.toContain('elsewhere');
+  await choose(/site/, 'Download the folder');
+  await eventually(() => expect(existsSync(join(host.directory, 'site (2)', 'page-11.html'))).toBe(true));
 });
 
 it('folders, names and permissions', async () => {

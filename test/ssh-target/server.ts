@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, connect as dial, type Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import ssh2, { type Connection, type ServerChannel } from 'ssh2';
+import { hostIdentity } from '../../gateway-core/proxy/ssh/host-identity.js';
 import { type SftpTarget, serveSftp } from './sftp-server.js';
 import { ScriptedShell, type ShellSize } from './shell.js';
 
@@ -34,7 +36,8 @@ export interface SshTarget {
 }
 
 export async function startSshTarget(options: SshTargetOptions = {}): Promise<SshTarget> {
-  const { private: key, public: hostKey } = ssh2.utils.generateKeyPairSync('ed25519');
+  // The package's own generator loses leading zeros of a key, once in a few hundred.
+  const { privateKey: key, publicLine: hostKey } = hostIdentity(randomBytes(32));
   const connections = new Set<Connection>();
   const shells: ScriptedShell[] = [];
   const users: string[] = [];

@@ -1,12 +1,9 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { SFTPWrapper } from 'ssh2';
+import { open, rename, rm } from 'node:fs/promises';
 import { ThroughlineError } from '../../contract/errors.js';
-import { sshLimits } from './limits.js';
-import { readBlock, statOf, withHandle } from './sftp.js';
+import { copyDown, partOf } from './copy.js';
+import { reserveFile } from './local-names.js';
+import { statOf, withHandle } from './sftp.js';
 import { Transfer, type TransferPlace } from './transfer.js';
-
-const nameTriesMax = 1000;
 
 /** Takes a file of the target into the folder for exports, beside its own name until it is whole. */
 export class Download extends Transfer {
@@ -25,7 +22,7 @@ export class Download extends Transfer {
       const stat = await statOf(await this.place.files(), this.#remote);
       if (!stat.isFile()) throw new ThroughlineError('invalid-request', 'only files can be downloaded');
       this.#modified = stat.mtime;
-      const path = await reserve(this.place.directory(), this.view().name);
+      const path = await reserveFile(this.place.directory(), this.view().name);
       this.become({ total: stat.size, path });
     } catch (cause) {
       this.fail(cause);
@@ -78,7 +75,14 @@ export class Download extends Transfer {
       await withHandle(
         files,
         (answer) => files.open(this.#remote, 'r', answer),
-        (handle) => this.#copy(files, handle, local),
+        (handle) =>
+          copyDown(files, handle, local, {
+            from: bytes,
+            total,
+            goesOn: () => this.state === 'running',
+            isGone: () => this.state === 'cancelled',
+            moved: (now) => this.become({ bytes: now }),
+          }),
       );
       if (this.view().bytes === total && this.state === 'running') await local.sync();
     } finally {
@@ -88,65 +92,4 @@ export class Download extends Transfer {
     await rename(partOf(path), path);
     this.become({ state: 'done' });
   }
-
-  /** Many requests under way, taken in order: what is written has no holes, so it can be gone on with from there. */
-  async #copy(files: SFTPWrapper, handle: Buffer, local: FileHandle): Promise<void> {
-    const { total } = this.view();
-    const { transferBlockBytes, transferRequests } = sshLimits;
-    const asked: Promise<Buffer>[] = [];
-    let next = this.view().bytes;
-    for (;;) {
-      while (this.state === 'running' && asked.length < transferRequests && next < total) {
-        const block = readBlock(files, handle, next, Math.min(transferBlockBytes, total - next));
-        block.catch(() => undefined);
-        asked.push(block);
-        next += transferBlockBytes;
-      }
-      const head = asked.shift();
-      if (head === undefined || this.state === 'cancelled') return;
-      const at = this.view().bytes;
-      const bytes = await head;
-      if (bytes.length < Math.min(transferBlockBytes, total - at)) {
-        throw new ThroughlineError('conflict', 'the file became shorter while it was read');
-      }
-      await local.write(bytes, 0, bytes.length, at);
-      this.become({ bytes: at + bytes.length });
-    }
-  }
-}
-
-const partOf = (path: string): string => `${path}.part`;
-
-/** A file name that is harmless on every system, and that a person still knows. */
-export function localName(name: string): string {
-  const plain = name
-    .replaceAll(/[\p{Cc}\p{Cf}<>:"/\\|?*]/gu, '_')
-    .replace(/^\.+/, '_')
-    .replace(/[. ]+$/, '')
-    .slice(0, 120);
-  if (plain === '') return 'file';
-  // Names that are devices on Windows, whatever their ending.
-  return /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(plain) ? `_${plain}` : plain;
-}
-
-/** Takes the first free name by making an empty file of it: nothing is ever written over. */
-async function reserve(directory: string, remoteName: string): Promise<string> {
-  const name = localName(remoteName);
-  const dot = name.lastIndexOf('.');
-  const [stem, ending] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
-  for (let number = 1; number <= nameTriesMax; number += 1) {
-    const path = join(directory, number === 1 ? name : `${stem} (${number})${ending}`);
-    try {
-      const file = await open(path, 'wx', 0o600);
-      await file.close();
-      return path;
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'EEXIST') continue;
-      throw new ThroughlineError('target-refused', 'the folder for exports cannot be written to', {
-        action: 'choose another one in Settings',
-        cause,
-      });
-    }
-  }
-  throw new ThroughlineError('conflict', `there are too many files named ${name} in the folder for exports`);
 }

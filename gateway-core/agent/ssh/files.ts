@@ -77,7 +77,7 @@ export class Files {
 }
 
 /** A server may go on for ever: what is over the bound is left out, and that is said. */
-async function entriesOf(
+export async function entriesOf(
   files: SFTPWrapper,
   path: string,
 ): Promise<{ readonly entries: RemoteEntry[]; readonly cut: boolean }> {

@@ -24,6 +24,9 @@ export const sshLimits = {
   /** Pieces of one upload that are not at the target yet. */
   uploadPiecesMax: 16,
   transfersMax: 500,
+  /** Files and folders of one folder that is taken as a whole, and how deep they may stand. */
+  folderEntriesMax: 20_000,
+  folderDepthMax: 64,
   transferTellIntervalMs: 100,
   /** Directories whose entries are kept for paging. */
   listingsMax: 32,

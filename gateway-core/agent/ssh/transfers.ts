@@ -4,8 +4,11 @@ import type { TransferView } from '../../contract/bridge/ssh.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { lost } from './client.js';
 import { Download } from './download.js';
+import { FolderDownload } from './folder-download.js';
 import { sshLimits } from './limits.js';
 import type { SshEngineOptions } from './options.js';
+import { statOf } from './sftp.js';
+import type { Transfer } from './transfer.js';
 import { Upload } from './upload.js';
 
 type TransferCalls = Extract<keyof Handlers<'agent'>, `transfers.${string}`>;
@@ -18,14 +21,16 @@ export interface TransfersOptions extends Pick<SshEngineOptions, 'emit' | 'expor
 export class Transfers {
   readonly handlers: Pick<Handlers<'agent'>, TransferCalls>;
   readonly #options: TransfersOptions;
-  readonly #all = new Map<string, Download | Upload>();
+  readonly #all = new Map<string, Transfer>();
 
   constructor(options: TransfersOptions) {
     this.#options = options;
     this.handlers = {
       'transfers.list': () => Promise.resolve([...this.#all.values()].map((each) => each.view())),
       'transfers.download': async ({ key, path }) => {
-        const download = new Download(this.#place(key), path);
+        const place = this.#place(key);
+        const isFolder = (await statOf(await place.files(), path)).isDirectory();
+        const download = isFolder ? new FolderDownload(place, path) : new Download(place, path);
         this.#add(download);
         await download.begin();
         return download.view();
@@ -85,7 +90,7 @@ export class Transfers {
     };
   }
 
-  #add(transfer: Download | Upload): void {
+  #add(transfer: Transfer): void {
     const over = [...this.#all.values()].filter((each) => each.isOver);
     while (this.#all.size >= sshLimits.transfersMax) {
       const oldest = over.shift();
@@ -97,7 +102,7 @@ export class Transfers {
     this.#all.set(transfer.id, transfer);
   }
 
-  #one(id: string): Download | Upload {
+  #one(id: string): Transfer {
     const found = this.#all.get(id);
     if (found !== undefined) return found;
     throw new ThroughlineError('not-found', 'this transfer is not kept any more', {

@@ -124,6 +124,8 @@ export const TransferView = z.object({
   path: z.string(),
   bytes: z.number().nonnegative(),
   total: z.number().nonnegative(),
+  /** Of a folder. */
+  files: z.object({ done: z.number().int(), total: z.number().int() }).optional(),
   state: z.enum(['running', 'paused', 'done', 'failed', 'cancelled']),
   error: BridgeError.optional(),
 });

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { localName } from '../../../gateway-core/agent/ssh/download.js';
+import { localName } from '../../../gateway-core/agent/ssh/local-names.js';
 import { uploadPieceBytesMax } from '../../../gateway-core/contract/bridge/ssh.js';
 import { eventually } from '../../eventually.js';
 import { connection, size, startWorld, type World } from './support.js';

@@ -150,15 +150,13 @@ function EntryMenu() {
               Open
             </Menu.Item>
           ) : (
-            <>
-              <Menu.Item leftSection={<IconEdit size={15} />} onClick={() => files.edit(of)}>
-                Edit
-              </Menu.Item>
-              <Menu.Item leftSection={<IconDownload size={15} />} onClick={() => void files.download(of)}>
-                Download
-              </Menu.Item>
-            </>
+            <Menu.Item leftSection={<IconEdit size={15} />} onClick={() => files.edit(of)}>
+              Edit
+            </Menu.Item>
           )}
+          <Menu.Item leftSection={<IconDownload size={15} />} onClick={() => void files.download(of)}>
+            {of.kind === 'directory' ? 'Download the folder' : 'Download'}
+          </Menu.Item>
           <Menu.Item leftSection={<IconWriting size={15} />} onClick={() => files.show({ kind: 'name', of })}>
             Rename
           </Menu.Item>

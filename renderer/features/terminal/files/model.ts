@@ -8,9 +8,11 @@ import {
 } from '../../../../gateway-core/contract/bridge/ssh.js';
 import { call, failureOf } from '../../../bridge/index.js';
 import { workbench } from '../../../ui/workbench.js';
+import type { Chosen } from './dropped.js';
 import { childOf, parentOf, type Sort, type SortBy } from './paths.js';
 import { removalOf } from './removal.js';
-import { download, isOver, upload, useTransfers } from './transfers.js';
+import { sendAll } from './send.js';
+import { download, isOver, useTransfers } from './transfers.js';
 
 export type FilesDialog =
   | { readonly kind: 'name'; readonly of: RemoteEntry | undefined }
@@ -133,26 +135,12 @@ export class FilesModel {
     await this.#at(entry.name, (key) => download(key, childOf(this.directory, entry.name)));
   }
 
-  /** Sends files of this machine here; what is there already is asked about. */
-  async upload(files: readonly File[]): Promise<void> {
-    for (const file of files) {
-      const path = childOf(this.directory, file.name);
-      await this.#at(file.name, async (key) => {
-        try {
-          await upload(key, path, file, 'new');
-        } catch (cause) {
-          if (failureOf(cause).code !== 'conflict') throw cause;
-          const sure = await workbench().confirm({
-            title: `Replace ${file.name}?`,
-            text: `${path} is there already. Its content will be lost.`,
-            button: 'Replace',
-            danger: true,
-          });
-          if (sure !== undefined) await upload(key, path, file, 'replace');
-        }
-      });
-    }
-    void this.refresh();
+  /** Sends files and folders of this machine here; what is there already is asked about. */
+  async upload(chosen: Chosen): Promise<void> {
+    const { directory } = this;
+    const name = (chosen.folders[0] ?? chosen.files[0]?.path ?? '').split('/')[0] ?? '';
+    await this.#at(name, (key) => sendAll(key, directory, chosen));
+    if (this.directory === directory) void this.refresh();
   }
 
   async rename(entry: RemoteEntry, name: string): Promise<void> {
@@ -213,8 +201,16 @@ export class FilesModel {
     try {
       await work(key);
     } catch (cause) {
-      problems.set(name, failureOf(cause));
+      const problem = failureOf(cause);
+      problems.set(name, problem);
+      // It has no row to stand at.
+      if (this.state.getState().entries?.some((each) => each.name === name) !== true) tell(name, problem);
     }
     this.state.setState({ problems });
   }
+}
+
+function tell(name: string, { message, action }: BridgeError): void {
+  const text = action === undefined ? message : `${message}: ${action}`;
+  workbench().notify({ level: 'error', title: `${name} was not sent`, text });
 }

@@ -4,6 +4,7 @@ import {
   IconEye,
   IconFolder,
   IconFolderPlus,
+  IconFolderUp,
   IconRefresh,
   IconSearch,
   IconUpload,
@@ -16,6 +17,7 @@ import { Skeleton } from '../../../ui/skeleton.js';
 import { VisibleText } from '../../../ui/visible-text.js';
 import { useTerminal, useTerminalState } from '../context.js';
 import { FilesDialogs } from './dialogs.js';
+import { chosenOf, droppedOf } from './dropped.js';
 import style from './files.module.css';
 import { EntryList } from './list.js';
 import type { FilesModel } from './model.js';
@@ -51,7 +53,7 @@ export function FilesPane() {
         setOver(false);
         if (!ready || !carriesFiles(event)) return;
         event.preventDefault();
-        void files.upload(plainFiles(event));
+        void droppedOf(event.dataTransfer.items).then((chosen) => files.upload(chosen));
       }}
     >
       <Bar files={files} ready={ready} />
@@ -64,15 +66,6 @@ export function FilesPane() {
 }
 
 const carriesFiles = (event: DragEvent): boolean => event.dataTransfer.types.includes('Files');
-
-/** Folders are left out: their content is not told in one reading. */
-function plainFiles({ dataTransfer }: DragEvent): File[] {
-  return [...dataTransfer.items].flatMap((item) => {
-    const entry = item.webkitGetAsEntry();
-    const file = item.getAsFile();
-    return file === null || entry?.isDirectory === true ? [] : [file];
-  });
-}
 
 function Body({ ready, read }: { readonly ready: boolean; readonly read: boolean }) {
   const { files } = useTerminal();
@@ -104,6 +97,7 @@ function Bar({ files, ready }: { readonly files: FilesModel; readonly ready: boo
   const hidden = useFiles((state) => state.hidden);
   const filter = useFiles((state) => state.filter);
   const input = useRef<HTMLInputElement>(null);
+  const folder = useRef<HTMLInputElement>(null);
   return (
     <div className={style['bar']} role="toolbar" aria-label="Files">
       <IconButton label="Up" icon={IconArrowUp} disabled={!ready} run={() => void files.up()} />
@@ -138,8 +132,26 @@ function Bar({ files, ready }: { readonly files: FilesModel; readonly ready: boo
         onChange={(event) => {
           const chosen = [...(event.currentTarget.files ?? [])];
           event.currentTarget.value = '';
-          void files.upload(chosen);
+          void files.upload(chosenOf(chosen));
         }}
+      />
+      <input
+        ref={folder}
+        type="file"
+        {...folderInput}
+        hidden
+        aria-label="Folder to upload"
+        onChange={(event) => {
+          const chosen = [...(event.currentTarget.files ?? [])];
+          event.currentTarget.value = '';
+          void files.upload(chosenOf(chosen));
+        }}
+      />
+      <IconButton
+        label="Upload a folder"
+        icon={IconFolderUp}
+        disabled={!ready}
+        run={() => folder.current?.click()}
       />
       <Button
         size="compact-xs"
@@ -153,6 +165,9 @@ function Bar({ files, ready }: { readonly files: FilesModel; readonly ready: boo
     </div>
   );
 }
+
+/** What React's types do not know: the input takes a folder. */
+const folderInput = { webkitdirectory: '' };
 
 /** Where one is: each part leads there, and the whole can be typed. */
 function Place({ files }: { readonly files: FilesModel }) {

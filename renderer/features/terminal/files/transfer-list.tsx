@@ -41,7 +41,7 @@ const words = {
 } as const;
 
 function Transfer({ transfer }: { readonly transfer: TransferView }) {
-  const { direction, name, bytes, total, state, error, path } = transfer;
+  const { direction, name, bytes, total, state, error, path, files } = transfer;
   const Sign = direction === 'upload' ? IconArrowUp : IconArrowDown;
   const percent = total === 0 ? 100 : Math.floor((bytes / total) * 100);
   return (
@@ -52,6 +52,8 @@ function Transfer({ transfer }: { readonly transfer: TransferView }) {
           <VisibleText text={name} />
         </span>
         <span className={style['amount']}>
+          {files !== undefined &&
+            `${files.done.toLocaleString()} of ${files.total.toLocaleString()} files · `}
           {state === 'done' ? bytesText(total) : `${bytesText(bytes)} of ${bytesText(total)}`}
           {words[state] === '' ? ` · ${percent}%` : ` · ${words[state]}`}
         </span>

@@ -19,8 +19,18 @@ export const isOver = ({ state }: TransferView): boolean =>
 function put(view: TransferView): void {
   useTransfers.setState(({ transfers }) => {
     const at = transfers.findIndex(({ id }) => id === view.id);
-    return { transfers: at < 0 ? [view, ...transfers] : transfers.with(at, view) };
+    if (at >= 0) return { transfers: transfers.with(at, view) };
+    const kept = transfers.length < shownMax ? transfers : withoutOldest(transfers);
+    return { transfers: [view, ...kept] };
   });
+}
+
+/** Rows of the list; past it those that went well are let go, the oldest first. */
+const shownMax = 200;
+
+function withoutOldest(transfers: readonly TransferView[]): readonly TransferView[] {
+  const at = transfers.findLastIndex(({ state }) => state === 'done' || state === 'cancelled');
+  return at < 0 ? transfers : transfers.toSpliced(at, 1);
 }
 
 let begun = false;
@@ -43,17 +53,32 @@ export async function download(key: string, path: string): Promise<void> {
   put(await call('transfers.download', { key, path }));
 }
 
-/** Begins to send a file. @throws CallFailed conflict: something of that name is there */
+/** Begins to send a file; its transfer's id. @throws CallFailed conflict: something of that name is there */
 export async function upload(
   key: string,
   path: string,
   file: File,
   how: 'new' | 'replace' | 'resume',
-): Promise<void> {
+): Promise<string> {
   const view = await call('transfers.upload', { key, path, total: file.size, how });
   sources.set(view.id, file);
   put(view);
   send(view);
+  return view.id;
+}
+
+/** Resolves once it is over, however it ended, or waits for somebody to go on with it. */
+export function settled(id: string): Promise<void> {
+  const rests = ({ transfers }: { readonly transfers: readonly TransferView[] }): boolean =>
+    transfers.find((each) => each.id === id)?.state !== 'running';
+  return new Promise((resolve) => {
+    if (rests(useTransfers.getState())) return resolve();
+    const leave = useTransfers.subscribe((state) => {
+      if (!rests(state)) return;
+      leave();
+      resolve();
+    });
+  });
 }
 
 /** Pieces under way at once: the way to a target is long. */
