@@ -117,7 +117,10 @@ describe('watching a session', () => {
     const told = await until('the person is told', async () => (await viewOf(engineer, session)).watchers);
     expect(told).toMatchObject([{ principal: 'demo/admin', name: 'Ada Admin' }]);
     // In the terminal itself below the next command, where it breaks nothing.
-    await line('echo told', /throughline: Ada Admin watches this session since \d\d:\d\d UTC\r\n[^]*\ntold\r\n/);
+    await line(
+      'echo told',
+      /throughline: Ada Admin watches this session since \d\d:\d\d UTC\r\n[^]*\ntold\r\n/,
+    );
     watching.leave();
     await until('it is over', async () =>
       (await viewOf(engineer, session)).watchers === undefined ? true : undefined,
@@ -127,8 +130,12 @@ describe('watching a session', () => {
     const bundle = join(scope.directory(), 'session.zip');
     await admin.json(['export', session, '-o', bundle]);
     const files = await unzip(bundle);
-    const events = [...files].flatMap(([name, bytes]) => (name.endsWith('events.ndjson') ? [bytes.toString()] : []));
-    expect(events.join('')).toMatch(/"kind":"session.watched"[^\n]*Ada Admin[^]*"kind":"session.unwatched"[^\n]*"why":"left"/);
+    const events = [...files].flatMap(([name, bytes]) =>
+      name.endsWith('events.ndjson') ? [bytes.toString()] : [],
+    );
+    expect(events.join('')).toMatch(
+      /"kind":"session.watched"[^\n]*Ada Admin[^]*"kind":"session.unwatched"[^\n]*"why":"left"/,
+    );
   });
 
   it('is refused as if there were no such session to whoever may not see it', async () => {

@@ -48,7 +48,7 @@ export interface ChildOptions extends Looking {
 /** A place where a tool reaches one connection as the child. */
 export interface ChildPlace {
   readonly detail: ConnectionDetail;
-  readonly tunnel: Pick<Tunnel, 'host' | 'port' | 'password'>;
+  readonly tunnel: Pick<Tunnel, 'host' | 'port' | 'socket' | 'password'>;
   readonly user: string;
   readonly database: string | undefined;
 }
@@ -141,7 +141,7 @@ class RunningChild implements Child {
   async #sshVariables(places: readonly ChildPlace[], directory: string): Promise<Record<string, string>> {
     const ways = places
       .filter(({ detail }) => detail.protocol === 'ssh')
-      .map(({ detail, tunnel: { host, port } }) => ({ connection: detail.name, host, port }));
+      .map(({ detail, tunnel: { host, port, socket } }) => ({ connection: detail.name, host, port, socket }));
     if (ways.length === 0) return {};
     const hostKeys = hostKeysOf(await api.gateway(this.gateway));
     const path = process.env['PATH'];
@@ -175,12 +175,6 @@ class RunningChild implements Child {
     const reachable = (await api.connections(this.gateway)).filter(({ access }) => access === 'allowed');
     const places: ChildPlace[] = [];
     for (const detail of reachable.slice(0, tunnelsMax)) {
-      // OpenSSH reaches no unix socket by itself: an isolated program has no SSH connections.
-      if (
-        detail.protocol === 'ssh' &&
-        (this.#options.isolated !== undefined || this.#options.lookUp === 'never')
-      )
-        continue;
       const { attribute, lookUp, report, isolated } = this.#options;
       const directory = isolated === undefined ? undefined : join(isolated, detail.name);
       if (directory !== undefined) mkdirSync(directory, { mode: 0o700 });

@@ -67,13 +67,13 @@ export class Tunnels {
       const detail = await detailOf(gateway, connection);
       entry.tunnel = await this.#listen(gateway.url, detail, port, entry);
       if (this.#held.get(connection) !== entry) await this.#abandon(entry.tunnel);
-      const { host, port: listening, password } = entry.tunnel;
+      const { host, port: listening, socket, password } = entry.tunnel;
       const isSsh = detail.protocol === 'ssh';
       const user = detail.user ?? (isSsh ? connection : 'throughline');
       const place = { host, port: listening, user, database: detail.database ?? (isSsh ? '' : connection) };
       entry.passfile = passfileOf(entry.tunnel);
       const lines = isSsh
-        ? sshLines(connection, await this.#sshFiles(gateway, { connection, host, port: listening }))
+        ? sshLines(connection, await this.#sshFiles(gateway, { connection, host, port: listening, socket }))
         : tunnelLines({ ...place, passfile: entry.passfile?.path });
       const secret = password === undefined ? {} : { password };
       entry.view = { ...entry.view, ...place, ...secret, state: 'open', lines };

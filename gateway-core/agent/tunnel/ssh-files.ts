@@ -12,6 +12,8 @@ export interface SshTunnelPlace {
   readonly connection: string;
   readonly host: string;
   readonly port: number;
+  /** Instead of a port. */
+  readonly socket?: string | undefined;
 }
 
 /** The gateway's host keys, as known_hosts has them. Throws `not-found`: a gateway of before SSH. */
@@ -27,8 +29,8 @@ export function hostKeysOf({ ssh }: GatewayInfo): readonly string[] {
  * The part of ssh_config(5) that leads to one tunnel. The key behind the port is the gateway's, checked under a name
  * that no real host has; nothing of the person's own is offered to it: the tunnel says who they are.
  */
-export function sshConfig(place: SshTunnelPlace, knownHosts: string): string {
-  return configText(place, knownHosts, ['PubkeyAuthentication no']);
+export function sshConfig(place: SshTunnelPlace, knownHosts: string, relay: string): string {
+  return configText(place, knownHosts, ['PubkeyAuthentication no'], relay);
 }
 
 /**
@@ -47,15 +49,17 @@ function nativeConfig(place: SshTunnelPlace, knownHosts: string, key: NativeKey)
 }
 
 function configText(
-  { connection, host, port }: SshTunnelPlace,
+  { connection, host, port, socket }: SshTunnelPlace,
   knownHosts: string,
   authentication: readonly string[],
+  relay?: string,
 ): string {
+  const where = socket === undefined ? [`HostName ${host}`, `Port ${port}`] : ['HostName localhost'];
+  const proxy = socket === undefined || relay === undefined ? 'none' : relayCommand(relay, socket);
   return [
     `Host ${connection}`,
     ...[
-      `HostName ${host}`,
-      `Port ${port}`,
+      ...where,
       `User ${connection}`,
       `HostKeyAlias ${aliasOf(connection)}`,
       `UserKnownHostsFile "${knownHosts}"`,
@@ -66,12 +70,36 @@ function configText(
       ...authentication,
       'PasswordAuthentication no',
       'KbdInteractiveAuthentication no',
-      'ProxyCommand none',
+      `ProxyCommand ${proxy}`,
       'ProxyJump none',
       'Compression no',
     ].map((line) => `  ${line}`),
     '',
   ].join('\n');
+}
+
+/** ssh dials no unix socket by itself; it speaks to a program that does. Node is what this runs in, Electron's too. */
+const relaySource = `'use strict';
+const socket = require('node:net').connect(process.argv[2]);
+socket.on('error', (error) => {
+  process.stderr.write('the tunnel is gone (' + error.code + '): open it again\\n');
+  process.exit(255);
+});
+process.stdin.pipe(socket);
+socket.pipe(process.stdout);
+socket.on('close', () => process.exit(0));
+`;
+
+function relayCommand(relay: string, socket: string): string {
+  const words = ['env', 'ELECTRON_RUN_AS_NODE=1', process.execPath, relay, socket].map(shellWord);
+  // ssh_config(5) TOKENS.
+  return words.join(' ').replaceAll('%', '%%');
+}
+
+function writeRelay(directory: string, places: readonly SshTunnelPlace[]): string {
+  const path = join(directory, 'dial.cjs');
+  if (places.some(({ socket }) => socket !== undefined)) writeFileSync(path, relaySource, { mode: 0o600 });
+  return path;
 }
 
 function aliasOf(connection: string): string {
@@ -92,7 +120,7 @@ export function keepSshFiles(
   place: SshTunnelPlace,
   hostKeys: readonly string[],
 ): LastingSshFiles {
-  return keepFiles(home, place, hostKeys, (knownHosts) => sshConfig(place, knownHosts));
+  return keepFiles(home, place, hostKeys, (knownHosts, relay) => sshConfig(place, knownHosts, relay));
 }
 
 export interface LastingSshFiles {
@@ -131,14 +159,14 @@ function keepFiles(
   home: string,
   place: SshTunnelPlace,
   hostKeys: readonly string[],
-  text: (knownHosts: string) => string,
+  text: (knownHosts: string, relay: string) => string,
 ): LastingSshFiles {
   const directory = join(home, 'ssh');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const knownHosts = join(directory, `${place.connection}.known_hosts`);
   const config = join(directory, `${place.connection}.conf`);
   writeFileSync(knownHosts, knownHostsText([place], hostKeys), { mode: 0o600 });
-  writeFileSync(config, text(knownHosts), { mode: 0o600 });
+  writeFileSync(config, text(knownHosts, writeRelay(directory, [place])), { mode: 0o600 });
   return { config, include: join(directory, '*.conf') };
 }
 
@@ -157,13 +185,14 @@ export function writeSshFiles(
   const programs = join(directory, 'bin');
   mkdirSync(programs, { mode: 0o700 });
   writeFileSync(knownHosts, knownHostsText(places, hostKeys), { mode: 0o600 });
+  const relay = writeRelay(directory, places);
   const own = [
     'Match all',
     `  Include "${join(homedir(), '.ssh', 'config')}"`,
     '  Include /etc/ssh/ssh_config',
     '',
   ];
-  const blocks = [...places.map((place) => sshConfig(place, knownHosts)), own.join('\n')];
+  const blocks = [...places.map((place) => sshConfig(place, knownHosts, relay)), own.join('\n')];
   writeFileSync(config, blocks.join('\n'), { mode: 0o600 });
   for (const program of ['ssh', 'scp', 'sftp']) {
     const real = whereIs(program, path);

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { join as pathJoin } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join as pathJoin } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Protocol } from '../../contract/connection.js';
 import type { Lineage } from '../../contract/delegation.js';
@@ -62,6 +63,8 @@ export interface Tunnel {
   /** Or the directory, as libpq takes one for a host. */
   readonly host: string;
   readonly port: number;
+  /** Where there is no port: the socket, for tools that are told what to dial it with. */
+  readonly socket: string | undefined;
   /** To be given to whoever may use it, where nobody can tell whose a socket is; it is over with the tunnel. */
   readonly password: string | undefined;
   /** Sockets that are open now. */
@@ -77,9 +80,14 @@ export interface Tunnel {
  * @throws ThroughlineError conflict (port taken)
  */
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
-  const { directory } = options;
-  const lookUp = directory === undefined ? (options.lookUp ?? platformLookUp()) : ownUser;
-  if (lookUp === 'never' && options.protocol === 'ssh') throw noGuard();
+  const given = options.lookUp ?? platformLookUp();
+  // A folder that nobody else may enter says what nobody can look up.
+  const own =
+    given === 'never' && options.protocol === 'ssh' && options.directory === undefined
+      ? privateFolder()
+      : undefined;
+  const directory = options.directory ?? own;
+  const lookUp = directory === undefined ? given : ownUser;
   const guard: Guard = lookUp === 'never' ? await PasswordDoor.open() : lookUp;
   const host = directory ?? options.host ?? '127.0.0.1';
   const sockets = new Set<Socket>();
@@ -91,24 +99,35 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     void serve(options, guard, socket, sockets.size);
   });
   // EMFILE and the like: the socket is lost, the tunnel goes on.
+  const socket = directory === undefined ? undefined : socketIn(directory, options.protocol);
   const port =
-    directory === undefined
+    socket === undefined
       ? await listen(server, host, options.port ?? 0)
-      : await listenIn(server, directory);
+      : await listenAt(server, socket, options.protocol);
   server.on('error', () => undefined);
   return {
     host,
     port,
+    socket,
     password: guard instanceof PasswordDoor ? guard.password : undefined,
     sockets: () => sockets.size,
-    close: (drainMs = 0) => close(server, sockets, drainMs),
+    close: async (drainMs = 0) => {
+      await close(server, sockets, drainMs);
+      if (own !== undefined) rmSync(own, { recursive: true, force: true });
+    },
   };
+}
+
+/** @throws ThroughlineError denied, where folders are nobody's own */
+function privateFolder(): string {
+  if (process.geteuid === undefined) throw noGuard();
+  return mkdtempSync(pathJoin(tmpdir(), 'throughline-ssh-'));
 }
 
 function noGuard(): ThroughlineError {
   return new ThroughlineError(
     'denied',
-    'nobody here can tell whose a socket is, and an SSH tunnel has no password of its own',
+    'nobody here can tell whose a socket is, and this system has no folders of one user alone',
     {
       action:
         'use the terminal of the app, or a handle at the gateway’s own listener: throughline handle NAME',
@@ -142,16 +161,21 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
 /** PostgreSQL manual, 34.1.2: where libpq looks for a server's socket. */
 const socketPort = 5432;
 
-async function listenIn(server: Server, directory: string): Promise<number> {
-  const { mode, uid } = statSync(directory);
+function socketIn(directory: string, protocol: Protocol | undefined): string {
+  return pathJoin(directory, protocol === 'ssh' ? 'ssh.sock' : `.s.PGSQL.${socketPort}`);
+}
+
+/** What stands for the port where there is none: libpq wants one, ssh does not. */
+async function listenAt(server: Server, socket: string, protocol: Protocol | undefined): Promise<number> {
+  const { mode, uid } = statSync(dirname(socket));
   if ((mode & 0o077) !== 0 || uid !== process.geteuid?.())
     throw new ThroughlineError(
       'invalid-config',
       'a tunnel’s socket needs a directory that is closed to others',
     );
-  server.listen({ path: pathJoin(directory, `.s.PGSQL.${socketPort}`), backlog: tunnelLimits.backlog });
+  server.listen({ path: socket, backlog: tunnelLimits.backlog });
   await once(server, 'listening');
-  return socketPort;
+  return protocol === 'ssh' ? 0 : socketPort;
 }
 
 const ownUser: PeerLookUp = () => Promise.resolve({ kind: 'user', uid: process.geteuid?.() ?? -1 });

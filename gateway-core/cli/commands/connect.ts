@@ -30,7 +30,8 @@ export const run: Run = (context, input) => {
     if (usable.detail.protocol === 'ssh') {
       try {
         const hostKeys = hostKeysOf(await api.gateway(gateway));
-        const place = { connection: usable.detail.name, host: tunnel.host, port: tunnel.port };
+        const { host, port, socket } = tunnel;
+        const place = { connection: usable.detail.name, host, port, socket };
         const over = interrupted();
         announceSsh(context, place, keepSshFiles(state.home.state, place, hostKeys));
         await over;
@@ -133,16 +134,17 @@ function announce(
 
 function announceSsh(
   context: Context,
-  { connection, host, port }: SshTunnelPlace,
+  { connection, host, port, socket }: SshTunnelPlace,
   { config, include }: ReturnType<typeof keepSshFiles>,
 ): void {
   const command = `ssh -F ${shellWord(config)} ${connection}`;
   if (context.json) {
-    const place = { connection, protocol: 'ssh', host, port, user: connection, command, config };
+    const at = socket === undefined ? { host, port } : { host, port, socket };
+    const place = { connection, protocol: 'ssh', ...at, user: connection, command, config };
     return printJson(context.stdout, place);
   }
   const { stdout } = context;
-  print(stdout, bold(connection), ` is open on ${host}:${port}`);
+  print(stdout, bold(connection), ` is open on ${socket ?? `${host}:${port}`}`);
   print(stdout);
   print(stdout, `  ${command}`);
   print(stdout);

@@ -118,7 +118,7 @@ function Tunnel({ tunnel, close }: { readonly tunnel: TunnelView; readonly close
             {host}:{port}
           </code>
         )}
-        {password !== undefined && (
+        {(password !== undefined || (state === 'open' && port === 0)) && (
           <Badge
             size="sm"
             variant="outline"
