@@ -69,13 +69,20 @@ async function show(
   let problems = 0;
   let others = 0;
   let deleted: string | undefined;
+  // Whoever has seen enough gets their screen back.
+  const left = new AbortController();
+  const leave = (): void => left.abort();
+  const signals = player === undefined ? [] : (['SIGINT', 'SIGTERM', 'SIGHUP'] as const);
+  for (const signal of signals) process.once(signal, leave);
   try {
     for await (const item of items) {
       // Another session of a file begins at its own zero.
       if (item.kind === 'session') lastMs = 0;
       if (speed !== undefined && 'atMs' in item) {
         printer.flush();
-        await sleep(Math.min(Math.max(0, item.atMs - lastMs) / speed, pauseMsMax));
+        const waitMs = Math.min(Math.max(0, item.atMs - lastMs) / speed, pauseMsMax);
+        await sleep(waitMs, undefined, { signal: left.signal }).catch(() => undefined);
+        if (left.signal.aborted) break;
         lastMs = item.atMs;
       }
       if (item.kind === 'problem') {
@@ -87,7 +94,9 @@ async function show(
     }
   } finally {
     player?.stop();
+    for (const signal of signals) process.off(signal, leave);
   }
+  if (left.signal.aborted) return { problems: 0, others: 1, deleted: undefined };
   printer.flush();
   return { problems, others, deleted };
 }

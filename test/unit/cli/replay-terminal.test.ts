@@ -8,7 +8,13 @@ import { demoLogin, remove, temporaryHome } from '../agent/support.js';
 import { type Ran, run, type World } from './run.js';
 import { hostile, recording, sessionId } from './sample.js';
 
-vi.mock('node:timers/promises', () => ({ setTimeout: () => Promise.resolve() }));
+const { pauses } = vi.hoisted(() => ({ pauses: { each: (): void => undefined } }));
+vi.mock('node:timers/promises', () => ({
+  setTimeout: () => {
+    pauses.each();
+    return Promise.resolve();
+  },
+}));
 
 const evil = '\x1b]0;owned\x07\x1b]52;c;QQ==\x07\x1b[6n\x1b[?1000h';
 const items = [
@@ -67,6 +73,21 @@ test('with --speed it is played to a terminal, and that gets only what paints', 
   expect(ran.out).not.toContain('[6n');
   expect(ran.out).not.toContain('1000');
   expect(ran.out).toContain('session ended');
+});
+
+test('whoever leaves a replay that plays gets their screen back', async () => {
+  let count = 0;
+  pauses.each = () => {
+    count += 1;
+    // Behind the second piece of the terminal.
+    if (count === 5) process.emit('SIGINT');
+  };
+  const before = process.listenerCount('SIGINT');
+  const ran = await replay(['--speed', '4'], { isTTY: true, env: { ...env, NO_COLOR: '1' } });
+  pauses.each = () => undefined;
+  expect(ran.status).toBe(0);
+  expect(ran.out.endsWith(`ls\x1b[0m${new HarmlessOutput().restore()}`)).toBe(true);
+  expect(process.listenerCount('SIGINT')).toBe(before);
 });
 
 test('--asciicast writes one terminal into a file of its own, and names the others', async () => {
