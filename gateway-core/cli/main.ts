@@ -1,11 +1,14 @@
 import type { Context } from './context.js';
 import type { Failure } from './failure.js';
+import { keepRoomForBuffers } from './heap.js';
 import { loaders } from './loaders.js';
 import { wantsColour } from './output.js';
 import { type Parsed, parseArguments } from './program.js';
 import type { CommandSpec } from './specs.js';
 
 const usageStatus = 2;
+/** Through these processes streams pass. */
+const carriers: ReadonlySet<string> = new Set(['up', 'connect', 'exec', 'run', 'agent']);
 
 /** The world as this process has it. */
 export function processContext(version: string): Omit<Context, 'json'> {
@@ -50,6 +53,7 @@ export async function main(
     case 'usage':
       return fail(context, parsed.spec, usageFailure(parsed.message, parsed.spec));
     case 'run':
+      if (!('stdout' in world) && carriers.has(parsed.spec.name)) keepRoomForBuffers();
       return run(context, parsed);
   }
 }

@@ -80,6 +80,7 @@ export class Leg {
   #early: Buffer[] = [];
   #handler: ((payload: Buffer) => void) | undefined;
   #violated: (reason: string) => void;
+  #corked = false;
 
   constructor(end: Client | Connection, stream: Duplex, violated: (reason: string) => void) {
     this.stream = stream;
@@ -127,10 +128,22 @@ export class Leg {
   send(payload: Uint8Array): void {
     const protocol = this.#protocol;
     if (protocol._destruct === undefined || this.stream.destroyed || this.stream.writableEnded) return;
+    this.#gather();
     const { write } = protocol._packetRW;
     const packet = write.alloc(payload.length);
     packet.set(payload, write.allocStart);
     loadLibrary().sendPacket(protocol, write.finalize(packet));
+  }
+
+  /** What is sent while one piece of the other side is read goes to the kernel as one. */
+  #gather(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.stream.cork();
+    queueMicrotask(() => {
+      this.#corked = false;
+      this.stream.uncork();
+    });
   }
 
   /** Says why, and closes. Not during a key exchange: then it only closes. */

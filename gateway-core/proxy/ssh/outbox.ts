@@ -34,6 +34,12 @@ export class Outbox {
     return this.#pendingBytes;
   }
 
+  /** A message of which the journal was given nothing. `payload` is good until this returns: copied only if it waits. */
+  pass(payload: Buffer): void {
+    if (this.#batch.length > 0 || this.#waiting > 0) this.push(Buffer.from(payload), false);
+    else this.#send(payload);
+  }
+
   /** `payload` belongs to the outbox from here on. `recorded`: the journal was given something with it. */
   push(payload: Buffer, recorded: boolean): void {
     this.#batch.push(payload);

@@ -39,7 +39,8 @@ export class Output {
     if (channel.kind !== 'shell' && channel.kind !== 'exec') {
       const kept = channel.files?.fromTarget(data) === true;
       // Files and forwarded streams are counted and hashed where they are watched; masks would break them.
-      this.#outbox.push(Buffer.from(payload), kept);
+      if (kept) this.#outbox.push(Buffer.from(payload), true);
+      else this.#outbox.pass(payload);
       channel.files?.answer();
       return;
     }

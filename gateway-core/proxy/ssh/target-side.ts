@@ -71,7 +71,7 @@ export class TargetSide {
     const answered = requests.answered(success, port);
     if (answered === undefined) throw new SshFormatError('an answer comes to no question');
     if (!success) answered.listening?.use.end({ state: 'error', message: 'the target refused it' });
-    outbox.push(Buffer.from(payload), false);
+    outbox.pass(payload);
     for (const ready of answered.next) outbox.push(ready, true);
   }
 
@@ -122,7 +122,7 @@ export class TargetSide {
         outbox.push(Buffer.from(payload), true);
         return;
       case 'window-adjust':
-        outbox.push(Buffer.from(payload), false);
+        outbox.pass(payload);
         return;
     }
   }
@@ -133,7 +133,7 @@ export class TargetSide {
     channel.replies.shift();
     if (!success && channel.use !== undefined && !channel.use.ended && channel.exit === undefined)
       channel.failed = true;
-    outbox.push(Buffer.from(payload), false);
+    outbox.pass(payload);
     for (let next = channel.replies[0]; next !== undefined && next !== 'target'; next = channel.replies[0]) {
       outbox.push(next, true);
       channel.replies.shift();
