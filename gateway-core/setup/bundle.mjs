@@ -22,6 +22,7 @@ export const programs = [
   'server/sealer/verify-worker',
   'server/evidence/export-worker',
   'server/spool/spool-worker',
+  'server/demo/host/host-child',
   'agent/client/keyring-child',
 ];
 

@@ -1,7 +1,7 @@
 /* oxlint-disable no-underscore-dangle -- the package's own names */
 import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
-import type { Client, Connection } from 'ssh2';
+import type { Client, Connection, SFTPWrapper } from 'ssh2';
 import { isConnectionMessage, writeDisconnect } from '../../codec/ssh/messages.js';
 
 /**
@@ -66,6 +66,16 @@ function protocolOf(end: Client | Connection): Protocol {
 /** The stream that a client of the package's server came by. */
 export function streamOf(client: Connection): Duplex {
   return (client as unknown as { _sock: Duplex })._sock;
+}
+
+/** Says that an SFTP server is done, and all is well, which the package's own does not: scp takes silence for a failure. */
+export function endFiles(sftp: SFTPWrapper): void {
+  const { _protocol: protocol, outgoing } = sftp as unknown as {
+    readonly _protocol: { exitStatus(channel: number, status: number): void };
+    readonly outgoing: { readonly id: number; readonly state: string };
+  };
+  if (outgoing.state === 'open') protocol.exitStatus(outgoing.id, 0);
+  sftp.end();
 }
 
 /**

@@ -13,7 +13,7 @@ import {
   demoHostName,
   demoPolicies,
 } from './defaults.js';
-import { DemoHost } from './host.js';
+import { DemoHost } from './host/index.js';
 import { type DemoTarget, demoTarget } from './target.js';
 
 const by = 'gateway/demo';

@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import type { ConnectionInput } from '../../../contract/connection.js';
+import { hostIdentity } from '../../../proxy/ssh/host-identity.js';
+import { demoHost } from '../defaults.js';
+import { startOpenssh } from './openssh.js';
+import { startOwn } from './own.js';
+import type { RunningHost } from './running.js';
+
+/**
+ * The demo's host: OpenSSH's server on loopback where Debian has it installed, else a small one of the demo's own. Both
+ * have the same keys, work for the user who runs the demo, and end with the gateway.
+ */
+export class DemoHost {
+  readonly #directory: string;
+  readonly #program: string;
+  #running: Promise<RunningHost> | undefined;
+
+  constructor(directory: string, program = '/usr/sbin/sshd') {
+    this.#directory = join(directory, 'host');
+    this.#program = program;
+  }
+
+  /** False: there is no shell to give, and the demo has no host. */
+  static isAvailable(): boolean {
+    return existsSync('/bin/sh');
+  }
+
+  /** Makes its keys anew, and gives the connection that fits them. */
+  seed(): ConnectionInput {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    const host = hostIdentity(randomBytes(32));
+    const person = hostIdentity(randomBytes(32));
+    writeFileSync(join(this.#directory, 'host_key'), host.privateKey, { mode: 0o600 });
+    writeFileSync(join(this.#directory, 'authorized_keys'), `${person.publicLine}\n`, { mode: 0o600 });
+    return demoHost({
+      user: userInfo().username,
+      privateKey: person.privateKey,
+      hostKey: host.publicLine,
+    });
+  }
+
+  /** Where it listens; starts it at first use, and again when it has ended. */
+  async address(): Promise<string> {
+    const running = await this.#running?.catch(() => undefined);
+    if (running === undefined || running.isOver()) this.#running = this.#start();
+    const started = await this.#running;
+    return started?.address ?? '';
+  }
+
+  async #start(): Promise<RunningHost> {
+    if (existsSync(this.#program)) return startOpenssh(this.#program, this.#directory);
+    return startOwn(this.#directory);
+  }
+
+  async stop(): Promise<void> {
+    const running = await this.#running?.catch(() => undefined);
+    await running?.stop();
+  }
+}
