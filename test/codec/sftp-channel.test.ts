@@ -137,7 +137,7 @@ describe('SFTP: the state of a channel', () => {
   it('home is what REALPATH "." answered first', () => {
     const fresh = new SftpChannel();
     fresh.request(init);
-    expect(fresh.request({ kind: 'stat', id: 1, path: 'x' }).kind).toBe('refuse');
+    expect(fresh.request({ kind: 'stat', id: 1, path: 'x' }).kind).toBe('home');
     for (const [id, name] of [
       [2, '/home/a'],
       [3, '/'],
@@ -150,6 +150,46 @@ describe('SFTP: the state of a channel', () => {
       kind: 'use',
       uses: [{ operation: 'stat', path: '/home/a/x' }],
     });
+  });
+
+  it('home is asked for once, when nothing is owed, and what waited is judged below it', () => {
+    const fresh = new SftpChannel();
+    fresh.request(init);
+    expect(fresh.isQuiet).toBe(false);
+    fresh.reply({ kind: 'version', version: 3, extensions: [] });
+    expect(fresh.isQuiet).toBe(true);
+    fresh.request({ kind: 'stat', id: 1, path: '/' });
+    expect(fresh.isQuiet).toBe(false);
+    fresh.reply({ kind: 'status', id: 1, code: 2, message: '' });
+    const open = { kind: 'open', id: 7, path: 'x', flags: 1, attributes: {} } as const;
+    expect(fresh.request(open)).toEqual({ kind: 'home' });
+    fresh.askHome(7);
+    const name = { name: '/home/a', long: '', attributes: {} };
+    expect(fresh.reply({ kind: 'name', id: 7, entries: [name] }).kind).toBe('answered');
+    expect(fresh.request(open)).toEqual({ kind: 'use', uses: [{ operation: 'read', path: '/home/a/x' }] });
+  });
+
+  it('a target that does not tell its home is asked no second time: what hangs below it is refused', () => {
+    const entry = { name: 'elsewhere', long: '', attributes: {} };
+    for (const reply of [
+      { kind: 'status', id: 7, code: 4, message: '' },
+      { kind: 'name', id: 7, entries: [] },
+      { kind: 'name', id: 7, entries: [entry] },
+      { kind: 'name', id: 7, entries: [entry, entry] },
+    ] as const) {
+      const fresh = new SftpChannel();
+      fresh.request(init);
+      fresh.reply({ kind: 'version', version: 3, extensions: [] });
+      fresh.askHome(7);
+      fresh.reply(reply);
+      expect(fresh.request({ kind: 'stat', id: 7, path: 'x' }).kind).toBe('refuse');
+    }
+    const never = new SftpChannel();
+    never.request(init);
+    expect(never.request({ kind: 'open', id: 1, path: 'x', flags: 0x40, attributes: {} }).kind).toBe(
+      'refuse',
+    );
+    expect(never.request({ kind: 'extension', id: 1, name: 'run@x' }).kind).toBe('refuse');
   });
 
   it('a request before INIT, INIT twice, a version other than 3: the channel ends', () => {

@@ -87,7 +87,10 @@ describe('the demo’s own host', () => {
     expect(listed.stdout).toContain('three');
     expect(listed.stdout).toContain(`${home}/one`);
     const env = { RSYNC_RSH: `ssh -F ${config}` };
-    expect(await run('rsync', ['-a', file, 'shop-host:synced'], { env })).toMatchObject({ status: 0, stderr: '' });
+    expect(await run('rsync', ['-a', file, 'shop-host:synced'], { env })).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
     expect(readFileSync(join(home, 'synced')).equals(content)).toBe(true);
   });
 

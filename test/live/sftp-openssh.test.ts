@@ -90,7 +90,8 @@ function relay(up: string, down: string, target: ChildProcess, denied: (use: str
             : [];
         uses.push(...asked);
         passing = verdict.kind === 'use' && !asked.some(denied);
-        if (verdict.kind !== 'use') troubles.push(`${event.packet.kind}: ${verdict.reason}`);
+        if (verdict.kind !== 'use')
+          troubles.push(`${event.packet.kind}: ${'reason' in verdict ? verdict.reason : verdict.kind}`);
         if (passing) toTarget.write(event.raw);
         else {
           channel.refused(id);

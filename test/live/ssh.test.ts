@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SessionDetail } from '../../gateway-core/contract/api.js';
@@ -148,6 +149,30 @@ describe('files', () => {
       });
       expect(same(back)).toBe(true);
     }
+  });
+
+  it('scp may leave out where it begins: the home directory is asked for once, and judged', async () => {
+    const file = join(scope.directory(), 'file');
+    writeFileSync(file, content);
+    const name = `throughline-test-${randomBytes(6).toString('hex')}`;
+    const there = join(userInfo().homedir, name);
+    scope.onClose(() => rmSync(there, { force: true }));
+    expect(await through(engineer, ['scp', '-q', file, `host:${name}`])).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+    expect(same(there)).toBe(true);
+    expect(await through(engineer, ['scp', '-q', `host:${name}`, `${file}.back`])).toMatchObject({
+      status: 0,
+    });
+    expect(same(`${file}.back`)).toBe(true);
+    const { statements } = await lastSession(engineer);
+    expect(statements).toContainEqual(expect.objectContaining({ command: 'sftp read', text: there }));
+    const escape = await through(engineer, ['scp', '-q', 'host:../../../../../etc/shadow', '/dev/null']);
+    expect(escape.status).toBe(1);
+    expect((await lastSession(engineer)).statements).toContainEqual(
+      expect.objectContaining({ decision: 'denied', text: '/etc/shadow' }),
+    );
   });
 
   it('sftp runs a script', async () => {

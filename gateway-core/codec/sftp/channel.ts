@@ -10,9 +10,11 @@ import { type FileUse, fileUses, type OpenRights, openRights } from './uses.js';
 /**
  * use: ask policy for each, then pass the request on, or answer it and call `refused`. No uses: nothing to ask.
  * refuse: it cannot be judged; answer it with this STATUS code, do not pass it on. malformed: end the channel.
+ * home: it hangs below the home directory, which nobody asked for yet: call `askHome`, and bring it again afterwards.
  */
 export type SftpVerdict =
   | { readonly kind: 'use'; readonly uses: readonly FileUse[] }
+  | { readonly kind: 'home' }
   | { readonly kind: 'refuse'; readonly code: number; readonly reason: string }
   | Malformed;
 
@@ -58,6 +60,7 @@ interface Flow {
  */
 export class SftpChannel {
   #home: string | undefined;
+  #homeAsked = false;
   #begun = false;
   #versionSeen = false;
   readonly #pending = new Map<number, SftpRequest>();
@@ -82,6 +85,20 @@ export class SftpChannel {
     return this.#home;
   }
 
+  /** Nothing is owed: what comes next from the target answers what is asked next. */
+  get isQuiet(): boolean {
+    return this.#versionSeen && this.#pending.size === 0;
+  }
+
+  /**
+   * The gateway asks for REALPATH "." itself, once, under the number of the request that waits for it: scp names
+   * relative paths without ever asking. The answer goes through `reply`. To be called while `isQuiet`.
+   */
+  askHome(id: number): void {
+    this.#homeAsked = true;
+    this.#pending.set(id, { kind: 'realpath', id, path: '.' });
+  }
+
   request(request: SftpRequest): SftpVerdict {
     if (request.kind === 'init') return this.#init();
     if (!this.#begun) return malformed('a request before INIT');
@@ -90,8 +107,12 @@ export class SftpChannel {
     const refusal = this.#refusal(request);
     if (request.kind === 'write') this.#writing = undefined;
     if (refusal !== undefined) return refusal;
-    const uses = fileUses(request, this.#home, (handle) => this.#files.get(handle)?.path);
-    if (uses === undefined) return refuse(request);
+    const pathOf = (handle: string): string | undefined => this.#files.get(handle)?.path;
+    const uses = fileUses(request, this.#home, pathOf);
+    if (uses === undefined) {
+      const isHomeless = this.#home === undefined && fileUses(request, '/', pathOf) !== undefined;
+      return isHomeless && !this.#homeAsked ? { kind: 'home' } : refuse(request);
+    }
     this.#pending.set(request.id, request);
     this.#begin(request);
     return { kind: 'use', uses };

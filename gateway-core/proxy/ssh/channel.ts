@@ -17,6 +17,8 @@ export interface ChannelFiles {
   fromClient(data: Buffer): void;
   /** True: some of it is kept, and has to be in the journal first. */
   fromTarget(data: Buffer): boolean;
+  /** True: it answers a question of the gateway's own, and is not the client's to see. */
+  ownAnswer(data: Buffer): boolean;
   /** What `fromTarget` saw is handed on, or the client takes more: answers of our own may find their place now. */
   answer(): void;
   end(): void;
@@ -54,6 +56,8 @@ export class Channel {
   clientWindowBytes = 0;
   /** Bytes of ours that the client counts and the target does not know of. */
   injectedBytes = 0;
+  /** Bytes of ours that the target counts and the client does not know of. */
+  borrowedBytes = 0;
   closedByClient = false;
   closedByTarget = false;
   /** Exit status or signal, as the target told it. */

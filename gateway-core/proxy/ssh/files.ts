@@ -4,7 +4,7 @@ import { statusCodes } from '../../codec/sftp/protocol.js';
 import { SftpReplies, type SftpReply } from '../../codec/sftp/replies.js';
 import { type SftpRequest, SftpRequests } from '../../codec/sftp/requests.js';
 import type { FileUse } from '../../codec/sftp/uses.js';
-import { writeInit, writeStatus } from '../../codec/sftp/writers.js';
+import { writeInit, writeRealpath, writeStatus } from '../../codec/sftp/writers.js';
 import { writeMessage } from '../../codec/ssh/messages.js';
 import type { Appended, Permit } from '../../contract/decision.js';
 import { limits } from '../../contract/limits.js';
@@ -46,6 +46,8 @@ export class SftpWatch implements ChannelFiles {
   /** The data of a refused WRITE is dropped. */
   #dropping = false;
   #droppedBytes = 0;
+  /** The gateway asks where relative paths begin: soon, once the target owes nothing, or now. */
+  #asking: { readonly id: number; readonly state: 'soon' | 'now' } | undefined;
   /** Answers of ours that wait for a place between two of the target's, and for room at the client. */
   readonly #own: Uint8Array[] = [];
 
@@ -135,6 +137,13 @@ export class SftpWatch implements ChannelFiles {
     if (verdict.kind === 'refuse') {
       this.#refuse(request, raw, verdict.code, verdict.reason);
       return false;
+    }
+    if (verdict.kind === 'home') {
+      if (!('id' in request)) return false;
+      this.#events.unshift({ kind: 'packet', packet: request, raw });
+      this.#asking = { id: request.id, state: 'soon' };
+      this.#askHome();
+      return true;
     }
     if (request.kind === 'init') {
       const init = writeInit();
@@ -243,7 +252,39 @@ export class SftpWatch implements ChannelFiles {
     this.answer();
   }
 
+  /** What was asked before must be answered first: from here on the target says nothing but its answer to this. */
+  #askHome(): void {
+    this.#flush();
+    if (this.#asking?.state !== 'soon' || !this.#state.isQuiet || this.#replies.heldBytes > 0) return;
+    const { id } = this.#asking;
+    if (this.#state.home !== undefined) return this.#knowsHome();
+    this.#asking = { id, state: 'now' };
+    this.#state.askHome(id);
+    const question = writeRealpath(id, '.');
+    this.#channel.borrowedBytes += question.length;
+    for (const message of this.#messages(question)) this.#parts.upstream.pass(message);
+  }
+
+  #knowsHome(): void {
+    this.#asking = undefined;
+    this.#judgedNow();
+  }
+
+  ownAnswer(data: Buffer): boolean {
+    const { targetId } = this.#channel;
+    if (this.#asking?.state !== 'now' || targetId === undefined) return false;
+    this.fromTarget(data);
+    // The client never sees these bytes, so it will not make room for them again.
+    this.#parts.upstream.pass(
+      writeMessage({ kind: 'window-adjust', recipient: targetId, bytes: data.length }),
+    );
+    const isThrough = this.#state.isQuiet && this.#replies.heldBytes === 0;
+    if (isThrough && !this.#parts.context.isOver()) this.#knowsHome();
+    return true;
+  }
+
   answer(): void {
+    if (this.#asking !== undefined) this.#askHome();
     const { clientId } = this.#channel;
     if (clientId === undefined) return;
     while (this.#replies.heldBytes === 0) {

@@ -4,6 +4,8 @@ export const sshLimits = {
   channelsMax: 1000,
   /** Bytes of one packet's data, both ways: what every implementation takes (RFC 4253 6.1). */
   packetBytesMax: 32_768,
+  /** Of the target's window: kept for a question of the gateway's own in a channel. */
+  questionBytesMax: 32,
   /** Answers that one side may owe the other before it is at fault. */
   owedMax: 1000,
   /** Environment that a channel may ask for. */

@@ -31,6 +31,7 @@ export class Output {
 
   /** `payload`: the message that `data` came in, good until this returns. */
   take(channel: Channel, way: 'stdout' | 'stderr', data: Buffer, payload: Buffer): void {
+    if (way === 'stdout' && channel.files?.ownAnswer(data) === true) return;
     this.#context.bytesToClient += data.length;
     channel.downBytes += data.length;
     channel.clientWindowBytes -= data.length;

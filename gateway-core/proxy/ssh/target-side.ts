@@ -90,7 +90,9 @@ export class TargetSide {
       throw new SshFormatError('a channel’s number is in use already');
     channel.state = 'open';
     channel.targetPacketBytes = message.packetBytesMax;
-    outbox.push(withinBounds(message, payload), false);
+    if (channel.type !== 'session' || message.windowBytes < sshLimits.packetBytesMax)
+      outbox.push(withinBounds(message, payload), false);
+    else outbox.push(withReserve(message), false);
   }
 
   #onChannel(
@@ -121,9 +123,15 @@ export class TargetSide {
         output.release(channel);
         outbox.push(Buffer.from(payload), true);
         return;
-      case 'window-adjust':
-        outbox.pass(payload);
+      case 'window-adjust': {
+        // What the target gives back of bytes that were ours, the client never spent.
+        const own = Math.min(channel.borrowedBytes, message.bytes);
+        channel.borrowedBytes -= own;
+        if (own === 0) outbox.pass(payload);
+        else if (own < message.bytes)
+          outbox.push(writeMessage({ ...message, bytes: message.bytes - own }), false);
         return;
+      }
     }
   }
 
@@ -214,6 +222,16 @@ export class TargetSide {
       writeMessage({ kind: 'open-failure', recipient: targetId, reason, text: 'not asked for' }),
     );
   }
+}
+
+/** The client is told of a little less room than there is: a question of ours never takes what it counts on. */
+function withReserve(message: Of<'open-confirmation'>): Buffer {
+  const { windowBytes, packetBytesMax } = message;
+  return writeMessage({
+    ...message,
+    windowBytes: windowBytes - sshLimits.questionBytesMax,
+    packetBytesMax: Math.min(packetBytesMax, sshLimits.packetBytesMax),
+  });
 }
 
 function placeText(data: Buffer): string {
