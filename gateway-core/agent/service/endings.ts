@@ -2,6 +2,7 @@ import type { SessionView } from '../../contract/api.js';
 import type { EndCause } from '../../contract/events.js';
 import type { Emit } from './emit.js';
 import { serviceLimits } from './limits.js';
+import { WatchedNotices } from './watched-notices.js';
 
 /** Ends that a person did not cause and wants to hear of, also with the window closed. */
 const told: Partial<Record<EndCause, string>> = {
@@ -16,15 +17,17 @@ interface Ended {
   readonly words: string;
 }
 
-/** Tells the person of sessions of theirs that somebody else has ended: one notice for all that end together. */
+/** Tells the person of sessions of theirs that somebody else has ended, one notice for all that end together, or watches. */
 export class Endings {
   readonly #emit: Emit;
+  readonly #watched: WatchedNotices;
   readonly #seen = new Set<string>();
   #waiting: Ended[] = [];
   #quietUntilMs = 0;
 
   constructor(emit: Emit) {
     this.#emit = emit;
+    this.#watched = new WatchedNotices(emit);
   }
 
   /** This person ends something by this very app: they know. */
@@ -33,6 +36,7 @@ export class Endings {
   }
 
   heard(session: SessionView, principal: string | undefined): void {
+    this.#watched.heard(session, principal);
     const words = session.state === 'ended' ? told[session.endCause ?? 'client'] : undefined;
     if (words === undefined || session.principal !== principal || this.#seen.has(session.id)) return;
     this.#seen.add(session.id);

@@ -47,7 +47,7 @@ export interface GatewayLinkOptions {
  * happens. Everything that changes ends in one `app.changed` of the whole state.
  */
 export class GatewayLink {
-  /** Tells of sessions that others have ended. */
+  /** Tells of sessions that others have ended, or watch. */
   readonly endings: Endings;
   readonly #options: GatewayLinkOptions;
   #url: string | undefined;

@@ -18,6 +18,7 @@ import { GatewayLink } from './gateway-link.js';
 import { serviceLimits } from './limits.js';
 import { Replays } from './replays.js';
 import { detailOf, Tunnels } from './tunnels.js';
+import { Watching } from './watching.js';
 
 /** The part of the preferences that the agent acts on. */
 export type AgentPreferences = Pick<Preferences, 'exportDirectory' | 'tunnels'>;
@@ -76,6 +77,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     },
     ended: async (why) => {
       replays.closeAll();
+      watching.closeAll();
       evidence.cancelAll();
       const problem =
         why === 'signed-out'
@@ -119,6 +121,10 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     directory: () => exportDirectory(preferences.exportDirectory),
     emit,
   });
+  const watching = new Watching({
+    follow: (session) => api.watch(link.current(), session),
+    failed: (error) => void link.with(() => Promise.reject(error)).catch(() => undefined),
+  });
   const handlers: Handlers<'agent'> = {
     ...appHandlers(link, state),
     ...gatewayHandlers(link, replays),
@@ -140,6 +146,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       await tunnels.close(connection);
       return {};
     },
+    ...watching.handlers,
     ...sql.handlers,
     ...ssh.handlers,
   };
@@ -150,6 +157,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       preferences = next;
     },
     close: async () => {
+      watching.closeAll();
       evidence.cancelAll();
       await Promise.all([tunnels.end(), sql.close(), ssh.close()]);
       await recording.close(serviceLimits.uploadAtEndMs);

@@ -14,6 +14,14 @@ export const serviceLimits = {
   replayItemsMax: 2_000_000,
   replayBytesMax: 256 * 1024 * 1024,
   replayHitsMax: 10_000,
+  /** Sessions that are watched at once. */
+  watchesMax: 8,
+  /** What waits for a window; then nothing more is read from the gateway. */
+  watchCharactersMax: 512 * 1024,
+  /** How long a read waits for something to come. */
+  watchReadMs: 10_000,
+  /** A watch that no window reads is over. */
+  watchUnreadMs: 20_000,
   connectionsTextBytesMax: 1024 * 1024,
   /** Bundles that were fetched, as the window lists them. */
   evidenceExportsMax: 50,

@@ -36,6 +36,7 @@ import {
 } from './sql.js';
 import { ForwardView, SshKey, SshSession, TransferView } from './ssh.js';
 import { sshCalls } from './ssh-calls.js';
+import { watchCalls } from './watch.js';
 import { ExportView, exportFormats, HistoryEntry, ReplayHead, TunnelView } from './work.js';
 
 const url = z.string().min(1).max(2048);
@@ -166,6 +167,7 @@ export const calls = {
   'tunnels.close': call('agent', z.object({ connection: ConnectionName }).strict(), done),
 
   ...sshCalls,
+  ...watchCalls,
 
   // SQL
   'sql.sessions': call('agent', none, z.array(SqlSession)),

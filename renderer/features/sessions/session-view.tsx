@@ -11,11 +11,14 @@ import { ShortId } from '../../ui/short-id.js';
 import { Skeleton } from '../../ui/skeleton.js';
 import { Lasting, Time } from '../../ui/time.js';
 import { VisibleText } from '../../ui/visible-text.js';
+import { Watchers } from '../../ui/watchers.js';
 import { openHop, type TabProps, workbench } from '../../ui/workbench.js';
+import { useMe } from './me.js';
 import { revokeSession } from './revoke.js';
 import style from './sessions.module.css';
 import { StatementDetail, Statements } from './statements.js';
 import { readDetail, useSessions, watchSession } from './store.js';
+import { WatchLive } from './watch.js';
 import { causes, viaWords } from './words.js';
 
 /** One session: who, what, decided by which policy, what came back, and the replay. */
@@ -24,25 +27,41 @@ export function SessionPage({ tab, parameters }: TabProps) {
   if (!parsed.success) {
     return <ErrorState error={{ code: 'not-found', message: 'this tab names no session' }} />;
   }
-  return <Page tab={tab} id={parsed.data} seq={Number(parameters['seq']) || undefined} />;
+  return (
+    <Page
+      tab={tab}
+      id={parsed.data}
+      seq={Number(parameters['seq']) || undefined}
+      watch={parameters['show'] === 'live'}
+    />
+  );
 }
 
 function Page({
   tab,
   id,
   seq,
+  watch,
 }: {
   readonly tab: string;
   readonly id: SessionId;
   readonly seq: number | undefined;
+  readonly watch: boolean;
 }) {
   const session = useSessions(({ sessions }) => sessions.get(id));
   const detail = useSessions(({ details }) => details.get(id));
+  const me = useMe();
   const [chosen, setChosen] = useState(seq);
-  const [shown, setShown] = useState<'statements' | 'replay'>('statements');
+  const [shown, setShown] = useState<'statements' | 'replay' | 'live'>('statements');
   const openReplay = useCallback(() => call('replay.open', { session: id }), [id]);
   useEffect(() => watchSession(id), [id]);
   useEffect(() => setChosen(seq), [seq]);
+  useEffect(() => {
+    if (!watch) return;
+    setShown('live');
+    // Nobody is watched because an app was started again.
+    workbench().keepParameters(tab, { id });
+  }, [watch, tab, id]);
   useEffect(() => {
     if (session === undefined) return;
     workbench().describeTab(tab, {
@@ -57,6 +76,7 @@ function Page({
     }
     return <Skeleton label="Reading the session" />;
   }
+  const mayWatch = session.state === 'live' && session.protocol === 'ssh';
   const statement = chosen === undefined ? undefined : detail.statements.get(chosen);
   return (
     <article
@@ -80,16 +100,23 @@ function Page({
           size="xs"
           aria-label="What to show"
           value={shown}
-          onChange={(value) => setShown(value === 'replay' ? 'replay' : 'statements')}
+          onChange={setShown}
           data={[
             { value: 'statements', label: 'Statements' },
             { value: 'replay', label: 'Replay' },
+            ...(mayWatch || shown === 'live' ? [{ value: 'live' as const, label: 'Watch live' }] : []),
           ]}
         />
       </div>
       <div className={style['split']} data-shown={shown}>
         <Statements statements={detail.statements} chosen={chosen} onChoose={setChosen} />
-        {shown === 'replay' ? (
+        {shown === 'live' ? (
+          <WatchLive
+            session={id}
+            person={me === session.principal ? undefined : session.chain[0].name}
+            onReplay={() => setShown('replay')}
+          />
+        ) : shown === 'replay' ? (
           <Replay open={openReplay} seq={chosen} onStatement={setChosen} />
         ) : (
           statement !== undefined && <StatementDetail statement={statement} />
@@ -138,6 +165,7 @@ function Header({
         <Tooltip label="Whether the desktop's own recording agrees with the gateway's">
           <span>{corroboration ?? 'gateway-only'}</span>
         </Tooltip>
+        <Watchers session={id} />
         <ShortId id={id} />
         <Button
           size="compact-xs"

@@ -1,5 +1,5 @@
 import { Button, SegmentedControl, Text, TextInput } from '@mantine/core';
-import { IconHandStop, IconHistory, IconSearch, IconX } from '@tabler/icons-react';
+import { IconEye, IconHandStop, IconHistory, IconSearch, IconX } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { SessionView } from '../../../gateway-core/contract/api.js';
@@ -140,6 +140,8 @@ export function SessionsTable({
           }[event.key];
           if (to !== undefined) choose(to);
           else if (event.key === 'Enter' && session !== undefined) open(session);
+          else if (event.key === 'l' && session?.state === 'live' && session.protocol === 'ssh')
+            workbench().openTab('session', { id: session.id, show: 'live' });
           else if (event.key === 'Delete' && session?.state === 'live') void revokeSession(session);
           else return;
           event.preventDefault();
@@ -223,6 +225,16 @@ function SessionRow({ session, open }: { readonly session: SessionView; readonly
         <Button size="compact-xs" variant="default" onClick={open}>
           Open
         </Button>
+        {live && session.protocol === 'ssh' && (
+          <Button
+            size="compact-xs"
+            variant="default"
+            leftSection={<IconEye size={13} />}
+            onClick={() => workbench().openTab('session', { id: session.id, show: 'live' })}
+          >
+            Watch live
+          </Button>
+        )}
         {live && (
           <Button
             size="compact-xs"

@@ -13,6 +13,7 @@ import { Line } from '../../ui/line.js';
 import { useLine } from '../../ui/session-line.js';
 import { Shortcut } from '../../ui/shortcut.js';
 import { VisibleText } from '../../ui/visible-text.js';
+import { Watchers } from '../../ui/watchers.js';
 import { openHop, workbench } from '../../ui/workbench.js';
 import { together } from './broadcast.js';
 import { useTerminal, useTerminalState } from './context.js';
@@ -36,6 +37,7 @@ export function Header() {
           <VisibleText text={program} />
         </span>
       )}
+      <Watchers session={session?.session} />
       <span className={style['state']} role="status">
         {wordOf(opening, session?.state, session?.shell.state)}
       </span>

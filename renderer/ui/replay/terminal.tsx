@@ -1,14 +1,11 @@
-import { Terminal } from '@xterm/xterm';
-import '@xterm/xterm/css/xterm.css';
 import { useEffect, useRef } from 'react';
 import type { ReplayHead, ReplayTerminal } from '../../../gateway-core/contract/bridge/work.js';
 import { TerminalReplay } from '../../../gateway-core/contract/terminal-replay.js';
 import { DecisionMark } from '../decision.js';
 import { VisibleText } from '../visible-text.js';
 import type { ReplayPages } from './pages.js';
+import { readOnlyTerminal } from './read-only-terminal.js';
 import style from './replay.module.css';
-
-const scrollbackRows = 2000;
 
 /** A recorded terminal as it stood at a moment. It takes no keys, follows no links and answers nothing. */
 export function ReplayTerminalView({
@@ -26,7 +23,8 @@ export function ReplayTerminalView({
   const replay = useRef<TerminalReplay>(undefined);
   useEffect(() => {
     if (place.current === null) return undefined;
-    const emulator = emulatorIn(place.current);
+    const emulator = readOnlyTerminal();
+    emulator.open(place.current);
     const painter = new TerminalReplay(
       {
         write: (data, painted) => emulator.write(data, painted),
@@ -67,23 +65,4 @@ export function ReplayTerminalView({
       />
     </div>
   );
-}
-
-/** INVARIANT: nothing that a recording holds reaches anything but the picture: no keys, links, titles or answers. */
-function emulatorIn(place: HTMLElement): Terminal {
-  const emulator = new Terminal({
-    disableStdin: true,
-    scrollback: scrollbackRows,
-    logLevel: 'off',
-    fontFamily: "'JetBrains Mono Variable', monospace",
-    fontSize: 13,
-    cursorBlink: false,
-    screenReaderMode: true,
-    linkHandler: { activate: () => undefined },
-    theme: { background: '#16181d', foreground: '#d5d8de' },
-  });
-  // Keys are the player's.
-  emulator.attachCustomKeyEventHandler(() => false);
-  emulator.open(place);
-  return emulator;
 }

@@ -13,7 +13,7 @@ import ssh2, {
   type SFTPWrapper,
   type WindowChangeInfo,
 } from 'ssh2';
-import { algorithms } from '../../../proxy/ssh/algorithms.js';
+import { algorithms } from '../../../contract/ssh-algorithms.js';
 import { isQuestion, signedKey } from '../../../proxy/ssh/device-key.js';
 import { streamOf } from '../../../proxy/ssh/library.js';
 import { serveFiles } from './files.js';
