@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import ssh2 from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SessionDetail } from '../../gateway-core/contract/api.js';
 import {
@@ -332,12 +335,65 @@ describe('Ansible', () => {
     300_000,
   );
 
-  it('that plays again changes nothing but what it runs', async () => {
+  it('that plays again, over a connection that it shares as it does by itself, changes nothing but what it runs', async () => {
     const { directory } = written(false);
-    await play(directory, { ANSIBLE_PIPELINING: '1' });
-    const { stdout } = await play(directory, { ANSIBLE_PIPELINING: '1' });
-    expect(stdout).toMatch(/changed=1\s+unreachable=0\s+failed=0/);
+    const shared = `ControlMaster=auto -o ControlPersist=5s -o ControlPath=${directory}/control`;
+    const env = {
+      HOME: directory,
+      ANSIBLE_REMOTE_TMP: join(directory, 'tmp'),
+      ANSIBLE_SSH_ARGS: `${flags(engineer).join(' ')} -o ${shared}`,
+    };
+    const tool = ['-i', join(directory, 'hosts'), join(directory, 'play.yml')];
+    const plays = [];
+    for (const _turn of [1, 2]) plays.push(await run('ansible-playbook', tool, { env, timeoutMs: 240_000 }));
+    expect(plays.map(({ stderr }) => stderr)).toEqual(['', '']);
+    expect(plays[0]?.stdout).toMatch(/changed=4\s+unreachable=0\s+failed=0/);
+    expect(plays[1]?.stdout).toMatch(/changed=1\s+unreachable=0\s+failed=0/);
   }, 300_000);
+});
+
+describe('clients that begin with a key or a password of their own', () => {
+  it.each([
+    ['a key', { privateKey: () => sshd.privateKey, authHandler: ['publickey'] }],
+    ['a password', { password: () => 'whatever', authHandler: ['password'] }],
+  ])('are in by their tunnel all the same: %s', async (_what, { authHandler, ...secret }) => {
+    const { host, port } = await engineer.tunnel('host');
+    const client = new ssh2.Client();
+    scope.onClose(() => void client.destroy());
+    const secrets = Object.fromEntries(Object.entries(secret).map(([name, value]) => [name, value()]));
+    const methods = authHandler as ('publickey' | 'password')[];
+    client.connect({ host, port, username: 'host', authHandler: methods, ...secrets });
+    await once(client, 'ready');
+    const said = await new Promise<string>((resolve, reject) => {
+      client.exec('echo in', (error, channel) => {
+        if (error !== undefined) return reject(error);
+        let text = '';
+        channel.on('data', (data: Buffer) => (text += data.toString()));
+        return channel.on('close', () => resolve(text));
+      });
+    });
+    expect(said).toBe('in\n');
+    client.end();
+    expect(await kept(engineer)).toMatchObject([{ text: 'echo in', decision: 'allowed' }]);
+  });
+});
+
+describe('a tree of files', () => {
+  it('goes there and back by scp -r, from where the account begins, and from ~', async () => {
+    const name = `throughline-test-${randomBytes(6).toString('hex')}`;
+    scope.onClose(() => rmSync(join(userInfo().homedir, name), { recursive: true, force: true }));
+    const tree = scope.directory();
+    mkdirSync(join(tree, 'a/b'), { recursive: true });
+    for (const file of ['a/one', 'a/b/two']) writeFileSync(join(tree, file), file.repeat(10_000));
+    const scp = (...args: string[]): Promise<Outcome> =>
+      run('scp', ['-q', '-r', ...flags(engineer), ...args]);
+    expect(await scp(join(tree, 'a'), `host:${name}`)).toMatchObject({ status: 0, stderr: '' });
+    for (const [at, from] of [name, `~/${name}`, `./${name}/.`].entries()) {
+      const back = join(tree, `back${at}`);
+      expect(await scp(`host:${from}`, back)).toMatchObject({ status: 0, stderr: '' });
+      expect(readFileSync(join(back, 'b/two'), 'utf8')).toBe('a/b/two'.repeat(10_000));
+    }
+  });
 });
 
 describe('a remote editor', () => {

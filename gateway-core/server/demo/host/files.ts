@@ -41,8 +41,15 @@ export function serveFiles(sftp: SFTPWrapper, home: string): void {
     handle.writeUInt32BE(last);
     return handle;
   };
-  const room = (): void => {
-    if (held.size >= builtInLimits.handlesMax) throw new Refused('too many files are open');
+  let opening = 0;
+  const opened = async (request: number, begin: () => Promise<Held>): Promise<void> => {
+    if (held.size + opening >= builtInLimits.handlesMax) throw new Refused('too many files are open');
+    opening += 1;
+    try {
+      sftp.handle(request, keep(await begin()));
+    } finally {
+      opening -= 1;
+    }
   };
   const of = (handle: Buffer): Held => {
     const found = handle.length === 4 ? held.get(handle.readUInt32BE()) : undefined;
@@ -67,6 +74,7 @@ export function serveFiles(sftp: SFTPWrapper, home: string): void {
   const place = (path: string, ending: 'follow' | 'keep' = 'follow'): Promise<string> =>
     below(home, path, ending);
 
+  sftp.on('error', () => sftp.end());
   // The client has no more to ask.
   sftp.on('end', () => endFiles(sftp));
   sftp.on('close', () => {
@@ -81,11 +89,12 @@ export function serveFiles(sftp: SFTPWrapper, home: string): void {
     }),
   );
   sftp.on('OPENDIR', (request, path) =>
-    answer(request, async () => {
-      room();
-      const at = await place(path);
-      sftp.handle(request, keep({ at, names: await readdir(at) }));
-    }),
+    answer(request, () =>
+      opened(request, async () => {
+        const at = await place(path);
+        return { at, names: await readdir(at) };
+      }),
+    ),
   );
   sftp.on('READDIR', (request, handle) =>
     answer(request, async () => {
@@ -98,10 +107,7 @@ export function serveFiles(sftp: SFTPWrapper, home: string): void {
     }),
   );
   sftp.on('OPEN', (request, path, flags) =>
-    answer(request, async () => {
-      room();
-      sftp.handle(request, keep(await open(await place(path), openFlags(flags), 0o600)));
-    }),
+    answer(request, () => opened(request, async () => open(await place(path), openFlags(flags), 0o600))),
   );
   sftp.on('READ', (request, handle, offset, length) =>
     answer(request, async () => {
