@@ -1,10 +1,9 @@
-import { rmSync } from 'node:fs';
 import { api } from '../agent/client/api.js';
 import type { Gateway } from '../agent/client/gateway.js';
 import { registerSshKey } from '../agent/client/ssh-key.js';
 import type { ClientState } from '../agent/client/state.js';
 import { shellWord } from '../agent/tunnel/lines.js';
-import { hostKeysOf, keepNativeSshFiles, nativeKey } from '../agent/tunnel/ssh-files.js';
+import { hostKeysOf, keepNativeSshFiles, nativeKey, removeNativeKey } from '../agent/tunnel/ssh-files.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { usableConnection } from './connection.js';
 import type { Context } from './context.js';
@@ -31,7 +30,7 @@ export async function serveNative(
   const hostKeys = hostKeysOf(await api.gateway(gateway));
   const connection = detail.name;
   const home = state.home.state;
-  const place = nativeKey(home, connection);
+  const place = await nativeKey(home, connection);
   const key = await registerSshKey(gateway, connection);
   try {
     await key.serve(place.agent);
@@ -47,7 +46,7 @@ export async function serveNative(
     await ended;
   } finally {
     await key.close();
-    rmSync(place.publicFile, { force: true });
+    removeNativeKey(place);
   }
 }
 

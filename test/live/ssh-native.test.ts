@@ -157,6 +157,22 @@ describe('a device’s key', () => {
     expect(await ssh(place, 'host', 'echo in')).toMatchObject({ status: 255, stdout: '' });
   });
 
+  it('of one command is not taken along when another ends, and what a killed one leaves is removed', async () => {
+    const [first, second] = [await native(engineer), await native(engineer)];
+    first.running.signal('SIGTERM');
+    await first.running.ended;
+    expect(await ssh(second, 'host', 'echo in')).toMatchObject({ stdout: 'in\n' });
+    second.running.signal('SIGKILL');
+    await second.running.ended;
+    expect(await ssh(second, 'host', 'echo in')).toMatchObject({ status: 255 });
+    const left = (): number =>
+      readdirSync(join(engineer.home, 'client', 'ssh')).filter((name) => name.endsWith('.agent')).length;
+    const before = left();
+    const third = await native(engineer);
+    expect(left()).toBe(before);
+    expect(await ssh(third, 'host', 'echo in')).toMatchObject({ stdout: 'in\n' });
+  });
+
   it('lets nobody in where policy wants programs that are known, and says so', async () => {
     const place = await native(engineer, 'strict');
     const { status, stderr } = await ssh(place, 'strict', 'echo in');

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import {
   signInUser,
@@ -69,8 +69,6 @@ async function serveAgent(path: string, held: Held): Promise<() => void> {
     throw new ThroughlineError('usage', `no socket can be made at ${path}`, {
       action: 'use a tunnel (leave --native out), or set THROUGHLINE_HOME to a shorter path',
     });
-  // Of a process that was killed.
-  rmSync(path, { force: true });
   const clients = new Set<Socket>();
   const server = createServer((socket) => {
     if (clients.size >= clientsMax) return socket.destroy();
@@ -83,7 +81,6 @@ async function serveAgent(path: string, held: Held): Promise<() => void> {
   return () => {
     server.close();
     for (const each of clients) each.destroy();
-    rmSync(path, { force: true });
   };
 }
 

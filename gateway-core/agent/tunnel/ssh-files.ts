@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { GatewayInfo } from '../../contract/api.js';
@@ -142,13 +143,41 @@ export interface NativeKey {
   readonly publicFile: string;
 }
 
-/** Where ssh will find the key of a connection, in a folder of this person's only. */
-export function nativeKey(home: string, connection: string): NativeKey {
+/**
+ * Where ssh will find the key of a connection, in a folder of this person's only. Names of its own each time: who ends
+ * takes nothing from who came later. What a killed process left behind is removed.
+ */
+export async function nativeKey(home: string, connection: string): Promise<NativeKey> {
   const directory = join(home, 'ssh');
   privateDirectory(home);
   privateDirectory(directory);
-  const name = createHash('sha256').update(connection).digest('hex').slice(0, 12);
-  return { agent: join(directory, `${name}.agent`), publicFile: join(directory, `${connection}.pub`) };
+  const name = `${createHash('sha256').update(connection).digest('hex').slice(0, 12)}-`;
+  const keyAt = (file: string): NativeKey => ({
+    agent: join(directory, `${file}.agent`),
+    publicFile: join(directory, `${file}.pub`),
+  });
+  for (const file of readdirSync(directory)) {
+    if (!file.startsWith(name) || !file.endsWith('.agent')) continue;
+    const old = keyAt(file.slice(0, -'.agent'.length));
+    if (!(await answers(old.agent))) removeNativeKey(old);
+  }
+  return keyAt(`${name}${randomBytes(4).toString('hex')}`);
+}
+
+export function removeNativeKey({ agent, publicFile }: NativeKey): void {
+  for (const file of [agent, publicFile]) rmSync(file, { force: true });
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const end = (isThere: boolean): void => {
+      socket.destroy();
+      resolve(isThere);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('error', () => end(false));
+  });
 }
 
 /** The same files for the gateway's own listener; `publicKey` as in authorized_keys. */
