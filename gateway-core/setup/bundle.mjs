@@ -32,7 +32,6 @@ export const kept = [
   '@electric-sql/pglite',
   '@electric-sql/pglite-socket',
   '@napi-rs/keyring',
-  '@xterm/addon-serialize',
   'better-sqlite3',
   'koffi',
   'libpg-query',

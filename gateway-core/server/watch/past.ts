@@ -18,7 +18,6 @@ type StatementItem = Extract<WatchItem, { kind: 'statement' }>;
 export class Past {
   readonly #statements = new Map<number, StatementItem>();
   readonly #terminals = new Map<number, PastTerminal>();
-  /** Of every terminal that is open, also of those whose output is not held. */
   readonly #sizes = new Map<number, PastTerminal['size']>();
 
   /** In the order in which they began. */
@@ -29,6 +28,11 @@ export class Past {
   /** Those that showed something last stand last. */
   get terminals(): readonly PastTerminal[] {
     return [...this.#terminals.values()];
+  }
+
+  /** Of every terminal that is open, the latest. */
+  get sizes(): ReadonlyMap<number, { readonly columns: number; readonly rows: number }> {
+    return this.#sizes;
   }
 
   add(item: ReplayItem): void {

@@ -129,6 +129,7 @@ export class WatchedSession {
       past.add(item);
     }
     for (const item of past.statements) this.#run(item.seq, lineOf(item));
+    for (const [seq, size] of past.sizes) if (!this.#terminals.has(seq)) this.#hidden.set(seq, size);
     for (const { seq, size, pieces, whole } of past.terminals) {
       await this.#terminal(seq, undefined).paintPast(size, pieces, whole);
       if (this.#state === 'over') return;
@@ -180,6 +181,8 @@ export class WatchedSession {
   }
 
   async #goOn(): Promise<void> {
+    // Behind what the same turn still brings: a statement is told before what it shows.
+    await new Promise((resolve) => setImmediate(resolve));
     for (let round = this.#take(); round !== undefined; round = this.#take()) {
       await this.#options.durable(this.#options.id);
       await this.#show(round);

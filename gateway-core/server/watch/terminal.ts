@@ -1,19 +1,16 @@
-import { createRequire } from 'node:module';
 import headless from '@xterm/headless';
 import { Utf8Text } from '../../codec/terminal/utf8.js';
 import { type WatchItem, watchedSize } from '../../contract/watch.js';
 import { PendingOutput, type Taken } from '../../proxy/ssh/terminal/pending-output.js';
 import { watchLimits } from './limits.js';
+import { pictureOf } from './picture.js';
+import { Unspoken } from './unspoken.js';
 
-interface Serializer {
-  serialize(options: { readonly scrollback: number }): string;
-  activate(terminal: unknown): void;
-  dispose(): void;
-}
-// Its own types bring those of a browser with them.
-const { SerializeAddon } = createRequire(import.meta.url)('@xterm/addon-serialize') as {
-  readonly SerializeAddon: new () => Serializer;
-};
+/** A control sequence, an escape or the beginning of a string (OSC, DCS) that goes on behind the end. ECMA-48 5. */
+// oxlint-disable-next-line no-control-regex -- sequences begin with one
+const unfinished = /\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b\x9c]*\x1b?|[ -/]*)$/;
+/** A longer one is not waited for. */
+const sequenceCharactersMax = 4096;
 
 interface Size {
   readonly columns: number;
@@ -30,15 +27,16 @@ export type PastPiece = { readonly text: string } | Size;
 export class WatchedTerminal {
   readonly seq: number;
   readonly #terminal: headless.Terminal;
-  readonly #serialize = new SerializeAddon();
+  readonly #unspoken: Unspoken;
   readonly #pending = new PendingOutput();
   #text = new Utf8Text();
+  /** The beginning of a sequence that has not come whole: a picture between its halves would break it. */
+  #rest = '';
   #size: Size;
   /** Nothing of it was told yet. */
   #fresh = true;
   #whole: boolean;
   #waiting = false;
-  #margins: { readonly top: number; readonly bottom: number } | undefined;
 
   /** @param whole nothing came before what will be pushed */
   constructor(seq: number, size: Size, whole: boolean) {
@@ -52,18 +50,7 @@ export class WatchedTerminal {
       allowProposedApi: true,
       logLevel: 'off',
     });
-    this.#terminal.loadAddon(this.#serialize);
-    // DECSTBM: where it scrolls is nowhere to be read. Full reset and another size undo it.
-    this.#terminal.parser.registerCsiHandler({ final: 'r' }, ([top, bottom]) => {
-      this.#margins = { top: Number(top ?? 0), bottom: Number(bottom ?? 0) };
-      return false;
-    });
-    const undone = (): boolean => {
-      this.#margins = undefined;
-      return false;
-    };
-    this.#terminal.parser.registerEscHandler({ final: 'c' }, undone);
-    this.#terminal.parser.registerCsiHandler({ intermediates: '!', final: 'p' }, undone);
+    this.#unspoken = new Unspoken(this.#terminal);
   }
 
   get size(): Size {
@@ -98,7 +85,7 @@ export class WatchedTerminal {
     this.#fresh = false;
     this.#resize(size);
     for (const piece of pieces) {
-      if ('text' in piece) await this.#write(piece.text);
+      if ('text' in piece) await this.#write(this.#wholeOf(piece.text));
       else this.#resize(piece);
     }
   }
@@ -108,8 +95,9 @@ export class WatchedTerminal {
     const { seq } = this;
     if (lost !== undefined) {
       this.#terminal.reset();
-      this.#margins = undefined;
+      this.#unspoken.reset();
       this.#text = new Utf8Text();
+      this.#rest = '';
       this.#whole = false;
       if (lost.alternate) await this.#write('\x1b[?1049h');
     }
@@ -119,7 +107,7 @@ export class WatchedTerminal {
         this.#resize(piece.size);
         items.push({ kind: 'size', seq, atMs, ...this.#size });
       } else if (piece.kind === 'bytes') {
-        const data = this.#text.push(piece.bytes);
+        const data = this.#wholeOf(this.#text.push(piece.bytes));
         if (data === '') continue;
         await this.#write(data);
         items.push({ kind: 'terminal', seq, atMs, data });
@@ -134,10 +122,8 @@ export class WatchedTerminal {
   /** The screen as it stands. */
   picture(atMs: number): WatchItem {
     const { seq } = this;
-    const coloured = this.#serialize.serialize({ scrollback: watchLimits.scrollbackRows });
-    const isShort = coloured.length <= watchLimits.pictureCharactersMax;
-    const shown = isShort ? coloured : this.#plain();
-    const data = shown + this.#margin() + this.#cursor(isShort);
+    const { scrollbackRows, pictureCharactersMax: charactersMax } = watchLimits;
+    const data = pictureOf(this.#terminal, this.#unspoken, { scrollbackRows, charactersMax });
     return { kind: 'screen', seq, atMs, ...this.#size, data, whole: this.#whole };
   }
 
@@ -145,30 +131,16 @@ export class WatchedTerminal {
     this.#terminal.dispose();
   }
 
-  /** The screen's text alone: as long as it has cells. */
-  #plain(): string {
-    const { active } = this.#terminal.buffer;
-    const lines: string[] = [];
-    for (let row = 0; row < this.#size.rows; row++)
-      lines.push(active.getLine(active.baseY + row)?.translateToString(true) ?? '');
-    const screen = active.type === 'alternate' ? '\x1b[?1049h\x1b[H' : '';
-    return `${screen}${lines.join('\r\n')}`;
-  }
-
-  #margin(): string {
-    return this.#margins === undefined ? '' : `\x1b[${this.#margins.top};${this.#margins.bottom}r`;
-  }
-
-  /** Setting margins moves it. Where nothing has, it stands where it is, also behind the last column of a full row. */
-  #cursor(placed: boolean): string {
-    const { cursorX, cursorY } = this.#terminal.buffer.active;
-    if (this.#terminal.modes.originMode || (placed && this.#margins === undefined)) return '';
-    return `\x1b[${cursorY + 1};${cursorX + 1}H`;
+  #wholeOf(text: string): string {
+    const all = this.#rest + text;
+    const tail = all.slice(-sequenceCharactersMax);
+    this.#rest = unfinished.exec(tail)?.[0] ?? '';
+    return all.slice(0, all.length - this.#rest.length);
   }
 
   #resize(size: Size): void {
     this.#size = watchedSize(size);
-    this.#margins = undefined;
+    this.#unspoken.resized();
     this.#terminal.resize(this.#size.columns, this.#size.rows);
   }
 
