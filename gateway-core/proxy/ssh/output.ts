@@ -46,8 +46,8 @@ export class Output {
       return;
     }
     if (this.#newMasker === undefined) {
-      this.#keep(channel, way, data);
-      this.#outbox.push(Buffer.from(payload), true);
+      if (this.#keep(channel, way, data)) this.#outbox.push(Buffer.from(payload), true);
+      else this.#outbox.pass(payload);
       return;
     }
     const held = this.#maskerOf(channel, way, this.#newMasker);
@@ -76,9 +76,10 @@ export class Output {
     return (held?.stdout?.masker.masked ?? 0) + (held?.stderr?.masker.masked ?? 0);
   }
 
-  #keep(channel: Channel, way: 'stdout' | 'stderr', bytes: Uint8Array): void {
-    channel.use?.keep(streamOf(channel, way), bytes, channel.pty !== undefined);
+  /** Whether the journal was given something. */
+  #keep(channel: Channel, way: 'stdout' | 'stderr', bytes: Uint8Array): boolean {
     channel.lines?.output(bytes);
+    return channel.use?.keep(streamOf(channel, way), bytes, channel.pty !== undefined) ?? false;
   }
 
   #maskerOf(channel: Channel, way: 'stdout' | 'stderr', make: (terminal: boolean) => StreamMasker): Held {
@@ -90,7 +91,7 @@ export class Output {
   #send(channel: Channel, way: 'stdout' | 'stderr', bytes: Uint8Array): void {
     const { clientId: recipient } = channel;
     if (bytes.length === 0 || recipient === undefined) return;
-    this.#keep(channel, way, bytes);
+    const kept = this.#keep(channel, way, bytes);
     // What was held back and what came can be more than one packet together.
     const step = Math.max(1, Math.min(channel.clientPacketBytes, sshLimits.packetBytesMax));
     for (let at = 0; at < bytes.length; at += step) {
@@ -101,7 +102,7 @@ export class Output {
             ? { kind: 'data', recipient, data }
             : { kind: 'extended-data', recipient, type: stderrType, data },
         ),
-        true,
+        kept,
       );
     }
   }

@@ -59,17 +59,18 @@ export class Use {
 
   /**
    * Puts what the client gets into the record. `whole`: all of it, as of terminals; else up to the connection's cap,
-   * past which it is counted and hashed.
+   * past which it is counted and hashed. Gives whether the journal has something of it.
    */
-  keep(stream: ContentStream, bytes: Uint8Array, whole: boolean): void {
-    if (bytes.length === 0) return;
+  keep(stream: ContentStream, bytes: Uint8Array, whole: boolean): boolean {
+    if (bytes.length === 0) return false;
     const { recorder, id } = this.#context;
     if (whole || (this.#restHash === undefined && bytes.length <= this.#keepBytes)) {
       if (!whole) this.#keepBytes -= bytes.length;
       recorder.content(id, this.seq, stream, bytes);
-      return;
+      return true;
     }
     this.rest(bytes);
+    return false;
   }
 
   /** Counted and hashed, not kept. */
