@@ -61,9 +61,15 @@ export function serveFiles(sftp: SFTPWrapper, home: string): void {
     if ('names' in found) throw new Error('a list is not a file');
     return found;
   };
-  /** Answers `request` with what `work` says, or with the status that fits its failure. */
+  let before: Promise<void> = Promise.resolve();
+  /**
+   * Answers `request` with what `work` says, or with the status that fits its failure. One after the other: OpenSSH's
+   * clients cut a file off where answers come in another order than questions.
+   */
   const answer = (request: number, work: () => Promise<void>): void => {
-    work().catch((error: NodeJS.ErrnoException) => sftp.status(request, statusOf(error)));
+    before = before
+      .then(work)
+      .catch((error: NodeJS.ErrnoException) => void sftp.status(request, statusOf(error)));
   };
   const done = (request: number, work: () => Promise<unknown>): void =>
     answer(request, async () => {

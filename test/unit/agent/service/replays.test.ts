@@ -76,8 +76,16 @@ describe('a replay', () => {
     const head = await replays.open(recording(shop).items);
     expect(head).toMatchObject({ items: shop.length, durationMs: 1000, live: false, cut: false });
     expect(head.statements).toEqual([
-      { item: 1, atMs: 10, seq: 1, text: 'select "Name" from t', decision: 'allowed', rows: 1 },
-      { item: 6, atMs: 20, seq: 2, text: 'delete from t', decision: 'allowed', error: 'permission denied' },
+      { item: 1, atMs: 10, seq: 1, text: 'select "Name" from t', decision: 'allowed', rows: 1, shows: true },
+      {
+        item: 6,
+        atMs: 20,
+        seq: 2,
+        text: 'delete from t',
+        decision: 'allowed',
+        error: 'permission denied',
+        shows: false,
+      },
     ]);
     expect(head.problems).toEqual([{ code: 'hole', text: 'a part is missing' }]);
     expect(replays.items(head.replay, 0, 1000)).toEqual(shop);
