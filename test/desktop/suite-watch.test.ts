@@ -38,6 +38,8 @@ beforeAll(async () => {
     const app = await startApp(scope, { gateway: gateway.url, home });
     const page = await app.page();
     await page.getByRole('button', { name: 'I have read this' }).click();
+    // Before it there is nobody to take a key.
+    await page.getByRole('option', { name: /^host/ }).waitFor();
     return [app, page];
   };
   [adminApp, watching] = await opened(admin);
