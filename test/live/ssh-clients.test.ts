@@ -7,60 +7,26 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SessionDetail } from '../../gateway-core/contract/api.js';
-import {
-  addConnections,
-  type GatewayRun,
-  livePolicies,
-  login,
-  type Person,
-  putPolicies,
-  startGateway,
-} from './harness.js';
+import type { Person } from './harness.js';
 import { createScope, freePort, type Outcome, type Running, run, start, until } from './processes.js';
+import { kept, type SshStack, startSshStack } from './ssh-stack.js';
 import { type Sshd, startSshd } from './sshd.js';
 
-/** Clients that make more of ssh than one command: jumps, SOCKS, shared connections, Ansible, remote editors. */
+/** Clients that make more of ssh than one command: jumps, SOCKS, shared connections, trees of files, remote editors. */
 const scope = createScope();
 let sshd: Sshd;
 /** Beyond the host: reached through it only. */
 let inner: Sshd;
-let gateway: GatewayRun;
 let engineer: Person;
 let contractor: Person;
-/** Which ssh leads to `host`, by person. */
-const configs = new Map<Person, string>();
-
-const sshPolicies = `
-@id("engineers-use-hosts")
-permit (principal in Group::"engineers",
-  action in [Action::"ssh:shell", Action::"ssh:exec", Action::"ssh:sftp", Action::"ssh:forward"], resource);
-
-@id("contractors-run-and-do-not-forward")
-permit (principal in Group::"contractors", action in [Action::"ssh:shell", Action::"ssh:exec"], resource);
-
-@id("no-forwards")
-@message("contractors reach no further than the host")
-forbid (principal in Group::"contractors", action == Action::"ssh:forward", resource);
-`;
+let flags: SshStack['flags'];
 
 beforeAll(async () => {
-  [sshd, inner, gateway] = await Promise.all([startSshd(scope), startSshd(scope), startGateway(scope)]);
-  const admin = await login(scope, gateway, 'admin');
-  await addConnections(admin, [sshd.connection('host')]);
-  await putPolicies(admin, livePolicies + sshPolicies);
-  [engineer, contractor] = await Promise.all([
-    login(scope, gateway, 'engineer'),
-    login(scope, gateway, 'contractor'),
-  ]);
-  for (const person of [engineer, contractor]) {
-    const place = (await person.tunnel('host')) as unknown as { readonly config: string };
-    configs.set(person, place.config);
-  }
+  let stack: SshStack;
+  [stack, inner] = await Promise.all([startSshStack(scope), startSshd(scope)]);
+  ({ sshd, engineer, contractor, flags } = stack);
 }, 60_000);
 afterAll(() => scope.close());
-
-const flags = (person: Person): readonly string[] => ['-F', configs.get(person) ?? ''];
 
 const ssh = (person: Person, args: readonly string[], input = ''): Promise<Outcome> =>
   run('ssh', [...flags(person), ...args], { input });
@@ -71,18 +37,6 @@ async function forwarding(person: Person, ...options: string[]): Promise<Running
   const running = start(scope, 'ssh', args);
   await running.waitFor(/Entering interactive session/);
   return running;
-}
-
-/** Everything that ended sessions of a person kept, newest session first. */
-async function kept(person: Person): Promise<SessionDetail['statements']> {
-  const detail = await until('the session has ended', async () => {
-    const sessions = await person.json<{ id: string; state: string; startedAt: string }[]>(['sessions']);
-    const [latest] = sessions.toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
-    return latest?.state === 'ended'
-      ? person.json<SessionDetail>(['sessions', 'show', latest.id])
-      : undefined;
-  });
-  return detail.statements;
 }
 
 /** Answers everybody with what they sent, in capitals. */
@@ -271,85 +225,6 @@ describe('a shared connection', () => {
     const commands = (await kept(engineer)).map(({ command }) => command);
     expect(commands).toEqual(expect.arrayContaining(['shell', 'exec', 'sftp write', 'forward local']));
   });
-});
-
-describe('Ansible', () => {
-  const playbook = (target: string, facts: boolean): string => `
-- hosts: all
-  gather_facts: ${facts}
-  become: false
-  tasks:
-    - name: a command
-      ansible.builtin.command: echo from-the-host
-      register: said
-    - name: a file as it is
-      ansible.builtin.copy: {content: "one\\ntwo\\n", dest: "${target}/copied", mode: "0640"}
-    - name: a file from a template
-      ansible.builtin.template: {src: greeting.j2, dest: "${target}/greeting"}
-    - name: a file from there to here
-      ansible.builtin.fetch: {src: "${target}/greeting", dest: "${target}/fetched", flat: true}
-`;
-
-  /** Plays as a person does. */
-  async function play(directory: string, env: Readonly<Record<string, string>>): Promise<Outcome> {
-    const tool = ['ansible-playbook', '-i', join(directory, 'hosts'), join(directory, 'play.yml')];
-    return engineer.cli(['exec', 'host', '--', ...tool], {
-      env: { HOME: directory, ANSIBLE_REMOTE_TMP: join(directory, 'tmp'), ANSIBLE_NOCOWS: '1', ...env },
-      timeoutMs: 240_000,
-    });
-  }
-
-  function written(facts: boolean): { readonly directory: string; readonly target: string } {
-    const directory = scope.directory();
-    const target = join(directory, 'target');
-    mkdirSync(target);
-    writeFileSync(join(directory, 'play.yml'), playbook(target, facts));
-    writeFileSync(
-      join(directory, 'greeting.j2'),
-      'hello {{ inventory_hostname }} {{ said.stdout }} {{ 6 * 7 }}\n',
-    );
-    writeFileSync(join(directory, 'hosts'), 'host ansible_python_interpreter=/usr/bin/python3\n');
-    return { directory, target };
-  }
-
-  it.each([
-    ['with files for its modules', false, { ANSIBLE_PIPELINING: '0' }],
-    ['with pipelining', true, { ANSIBLE_PIPELINING: '1' }],
-    ['with scp for its modules', false, { ANSIBLE_PIPELINING: '0', ANSIBLE_SSH_TRANSFER_METHOD: 'scp' }],
-  ])(
-    'plays a play %s, and what it did is found',
-    async (_way, facts, env) => {
-      const { directory, target } = written(facts);
-      const { stdout, stderr, status } = await play(directory, env);
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      expect(stdout).toMatch(/changed=4\s+unreachable=0\s+failed=0/);
-      for (const file of ['greeting', 'fetched'])
-        expect(readFileSync(join(target, file), 'utf8')).toBe('hello host from-the-host 42\n');
-      expect(readFileSync(join(target, 'copied'), 'utf8')).toBe('one\ntwo\n');
-      const found = await until('it is found', async () => {
-        const hits = await engineer.json<{ text: string }[]>(['search', 'greeting']);
-        return hits.find(({ text }) => text.includes(target));
-      });
-      expect(found.text).toContain(`${target}/greeting`);
-    },
-    300_000,
-  );
-
-  it('that plays again, over a connection that it shares as it does by itself, changes nothing but what it runs', async () => {
-    const { directory } = written(false);
-    const shared = `ControlMaster=auto -o ControlPersist=5s -o ControlPath=${directory}/control`;
-    const env = {
-      HOME: directory,
-      ANSIBLE_REMOTE_TMP: join(directory, 'tmp'),
-      ANSIBLE_SSH_ARGS: `${flags(engineer).join(' ')} -o ${shared}`,
-    };
-    const tool = ['-i', join(directory, 'hosts'), join(directory, 'play.yml')];
-    const plays = [];
-    for (const _turn of [1, 2]) plays.push(await run('ansible-playbook', tool, { env, timeoutMs: 240_000 }));
-    expect(plays.map(({ stderr }) => stderr)).toEqual(['', '']);
-    expect(plays[0]?.stdout).toMatch(/changed=4\s+unreachable=0\s+failed=0/);
-    expect(plays[1]?.stdout).toMatch(/changed=1\s+unreachable=0\s+failed=0/);
-  }, 300_000);
 });
 
 describe('clients that begin with a key or a password of their own', () => {
