@@ -2,6 +2,7 @@ import { api } from '../agent/client/api.js';
 import type { Gateway } from '../agent/client/gateway.js';
 import { registerSshKey } from '../agent/client/ssh-key.js';
 import type { ClientState } from '../agent/client/state.js';
+import { personsOwn } from '../agent/tunnel/behind.js';
 import { shellWord } from '../agent/tunnel/lines.js';
 import { hostKeysOf, keepNativeSshFiles, nativeKey, removeNativeKey } from '../agent/tunnel/ssh-files.js';
 import { ThroughlineError } from '../contract/errors.js';
@@ -33,7 +34,7 @@ export async function serveNative(
   const place = await nativeKey(home, connection);
   const key = await registerSshKey(gateway, connection);
   try {
-    await key.serve(place.agent);
+    await key.serve(place.agent, await personsOwn(gateway, state));
     const { host, port } = listenerOf(key.registered.listeners, gateway, 'ssh');
     const files = keepNativeSshFiles(home, { connection, host, port }, hostKeys, {
       ...place,

@@ -147,6 +147,27 @@ describe('a device’s key', () => {
     expect(await ssh(place, 'host', 'echo in')).toMatchObject({ stdout: 'in\n' });
   });
 
+  it('is not used by what runs as an agent: that has a way of its own', async () => {
+    const place = await native(engineer);
+    const below = ['run', '--agent', 'helper', '--', 'ssh', '-F', place.config, '-o', 'BatchMode=yes'];
+    const { status, stdout, stderr } = await engineer.cli([...below, 'host', 'echo in']);
+    expect({ status, stdout }).toEqual({ status: 255, stdout: '' });
+    expect(stderr).toMatch(/agent refused|signing failed/);
+    // One that the person started, and that nobody minted anything for, is known by its name.
+    const claude = join(scope.directory(), 'claude');
+    const words = JSON.stringify(['-F', place.config, '-o', 'BatchMode=yes', 'host', 'echo in']);
+    const script = `require('node:child_process').spawnSync('ssh', ${words}, { stdio: 'inherit' }).status`;
+    writeFileSync(
+      claude,
+      `#!${process.execPath}
+process.exitCode = ${script};
+`,
+      { mode: 0o755 },
+    );
+    expect(await run(claude, [])).toMatchObject({ status: 255, stdout: '' });
+    expect(await ssh(place, 'host', 'echo in')).toMatchObject({ stdout: 'in\n' });
+  });
+
   it('is over with the command that made it', async () => {
     const place = await native(engineer);
     const agent = /IdentityAgent "(.+)"/.exec(readFileSync(place.config, 'utf8'))?.[1] ?? '';

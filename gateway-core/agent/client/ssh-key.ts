@@ -20,8 +20,11 @@ export interface DeviceSshKey {
   /** As in authorized_keys. */
   readonly publicKey: string;
   readonly registered: SshKeyResponse;
-  /** Signs in at the gateway as long as the server runs: to be named as IdentityAgent. Ends with `close`. */
-  serve(path: string): Promise<void>;
+  /**
+   * An agent that signs in at the gateway, to be named as IdentityAgent, until `close`. `mayUse` is asked about each
+   * program that wants a signature.
+   */
+  serve(path: string, mayUse: (socket: Socket) => Promise<boolean>): Promise<void>;
   /** The gateway forgets the key, as far as it can be reached, and the agent is gone. */
   close(): Promise<void>;
 }
@@ -46,8 +49,8 @@ export async function registerSshKey(gateway: Gateway, connection: string): Prom
     connection,
     publicKey,
     registered,
-    serve: async (path) => {
-      stop = await serveAgent(path, { blob, privateKey, user: connection });
+    serve: async (path, mayUse) => {
+      stop = await serveAgent(path, { blob, privateKey, user: connection, mayUse });
     },
     close: async () => {
       stop();
@@ -61,6 +64,7 @@ interface Held {
   readonly blob: Buffer;
   readonly privateKey: KeyObject;
   readonly user: string;
+  readonly mayUse: (socket: Socket) => Promise<boolean>;
 }
 
 /** An agent at a unix socket, in a folder that nobody else may enter, that signs sign-ins of one user with one key. */
@@ -74,7 +78,8 @@ async function serveAgent(path: string, held: Held): Promise<() => void> {
     if (clients.size >= clientsMax) return socket.destroy();
     clients.add(socket);
     socket.once('close', () => clients.delete(socket));
-    return answer(socket, held);
+    socket.on('error', () => undefined);
+    return void answer(socket, held).catch(() => socket.destroy());
   });
   await listening(server, path);
   chmodSync(path, 0o600);
@@ -91,25 +96,21 @@ function listening(server: Server, path: string): Promise<void> {
   });
 }
 
-function answer(socket: Socket, { blob, privateKey, user }: Held): void {
+async function answer(socket: Socket, { blob, privateKey, user, mayUse }: Held): Promise<void> {
   let waiting: Buffer = Buffer.alloc(0);
-  socket.on('error', () => undefined);
-  socket.on('data', (data: Buffer) => {
-    try {
-      const { requests, rest } = takeAgentRequests(Buffer.concat([waiting, data]));
-      waiting = rest;
-      for (const request of requests) {
-        if (request.kind === 'identities') socket.write(writeAgentIdentity(blob, `throughline ${user}`));
-        else if (
-          request.kind === 'sign' &&
-          request.key.equals(blob) &&
-          signInUser(request.data, blob) === user
-        )
-          socket.write(writeAgentSignature(sign(null, request.data, privateKey)));
-        else socket.write(writeAgentFailure());
-      }
-    } catch {
-      socket.destroy();
+  for await (const data of socket as AsyncIterable<Buffer>) {
+    const { requests, rest } = takeAgentRequests(Buffer.concat([waiting, data]));
+    waiting = rest;
+    for (const request of requests) {
+      if (request.kind === 'identities') socket.write(writeAgentIdentity(blob, `throughline ${user}`));
+      else if (
+        request.kind === 'sign' &&
+        request.key.equals(blob) &&
+        signInUser(request.data, blob) === user &&
+        (await mayUse(socket))
+      )
+        socket.write(writeAgentSignature(sign(null, request.data, privateKey)));
+      else socket.write(writeAgentFailure());
     }
-  });
+  }
 }

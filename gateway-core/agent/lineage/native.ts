@@ -7,6 +7,8 @@ export interface Native {
   netlink(protocol: number, request: Buffer): Buffer | undefined;
   /** prctl(2) with one argument. Whether it worked. */
   prctl(option: number, value: number): boolean;
+  /** Who connected a unix socket that was accepted here (unix(7), SO_PEERCRED): its pid at that time. */
+  peerProcess(descriptor: number): number | undefined;
   /** waitpid(2) without waiting. Whether this very child was there and is now reaped. */
   reap(pid: number): boolean;
 }
@@ -19,9 +21,13 @@ const wnohang = 1;
 /** prctl(2): asks, and changes nothing. */
 const prGetDumpable = 3;
 const answerBytesMax = 8192;
+const solSocket = 1;
+const soPeercred = 17;
+/** struct ucred: pid, uid, gid. */
+const credentialBytes = 12;
 
 type Call = (...args: unknown[]) => unknown;
-type Calls = Record<'socket' | 'send' | 'recv' | 'close' | 'prctl' | 'waitpid', Call>;
+type Calls = Record<'socket' | 'send' | 'recv' | 'close' | 'prctl' | 'waitpid' | 'getsockopt', Call>;
 
 let loading: Promise<Native | undefined> | undefined;
 
@@ -57,6 +63,7 @@ function nativeOf(koffi: Koffi): Native {
     recv: func('intptr_t recv(int fd, void *bytes, size_t length, int flags)'),
     close: func('int close(int fd)'),
     prctl: func('int prctl(int option, ulong value, ulong three, ulong four, ulong five)'),
+    getsockopt: func('int getsockopt(int fd, int level, int name, void *value, void *length)'),
     waitpid: func('int waitpid(int pid, void *status, int options)'),
   });
   // Every kind of call once, each of which does nothing: NETLINK_SOCK_DIAG ignores an empty message.
@@ -106,6 +113,15 @@ function native(calls: Calls): Native {
       }
     },
     prctl: (option, value) => calls.prctl(option, value, 0, 0, 0) === 0,
+    peerProcess: (descriptor) => {
+      const value = Buffer.alloc(credentialBytes);
+      const length = Buffer.alloc(4);
+      length.writeInt32LE(credentialBytes);
+      if (calls.getsockopt(descriptor, solSocket, soPeercred, value, length) !== 0) return undefined;
+      const pid = value.readInt32LE();
+      // 0: it is in another namespace of processes.
+      return pid > 0 ? pid : undefined;
+    },
     reap: (pid) => pid > 1 && calls.waitpid(pid, null, wnohang) === pid,
   };
 }

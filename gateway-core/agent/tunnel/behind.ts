@@ -1,8 +1,12 @@
 import type { Socket } from 'node:net';
+import { paths, WhoAmI } from '../../contract/api.js';
+import { hasAgent } from '../../contract/chain.js';
 import type { Lineage } from '../../contract/delegation.js';
+import type { Gateway } from '../client/gateway.js';
 import type { ClientState } from '../client/state.js';
 import { attribute, recognise } from '../lineage/index.js';
-import { ownLineage, reportOf } from '../lineage/report.js';
+import { loadNative } from '../lineage/native.js';
+import { lineageOf, ownLineage, reportOf } from '../lineage/report.js';
 import type { TunnelOptions } from './tunnel.js';
 
 /** Who stands behind what this process asks for itself, as `name` if given; asked anew each time. */
@@ -37,3 +41,27 @@ const switchedOff = {
   lineage: { kind: 'unattributed', reason: 'switched-off' },
   stillHolds: () => true,
 } as const;
+
+/**
+ * Whether the program that connected a unix socket of this process is the person's own: neither an agent nor anything
+ * below `throughline run`. The gateway says so, as it does for tunnels. Where nobody is looked up, everybody is.
+ */
+export async function personsOwn(
+  gateway: Gateway,
+  state: ClientState,
+): Promise<(socket: Socket) => Promise<boolean>> {
+  const [{ agents, lookUp }, native] = await Promise.all([state.settings(), loadNative()]);
+  return async (socket) => {
+    if (lookUp === 'never' || native === undefined) return true;
+    const descriptor: unknown = Reflect.get(Reflect.get(socket, '_handle') ?? {}, 'fd');
+    const pid = typeof descriptor === 'number' ? native.peerProcess(descriptor) : undefined;
+    const lineage = pid === undefined ? undefined : lineageOf(pid, (process) => recognise(process, agents));
+    if (lineage === undefined) return false;
+    try {
+      const { chain } = await gateway.json({ method: 'GET', path: paths.whoami, lineage }, WhoAmI);
+      return chain !== undefined && !hasAgent(chain);
+    } catch {
+      return false;
+    }
+  };
+}

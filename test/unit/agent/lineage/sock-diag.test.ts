@@ -56,7 +56,12 @@ describe('the kernel asked for one socket', () => {
     const local = { address: '127.0.0.1', port: 1234 };
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-        const native = { netlink: () => Buffer.from(bytes), prctl: () => false, reap: () => false };
+        const native = {
+          netlink: () => Buffer.from(bytes),
+          prctl: () => false,
+          peerProcess: () => undefined,
+          reap: () => false,
+        };
         expect(lookUpSocket(native, local, { address: '127.0.0.1', port: 5678 })).toBeUndefined();
       }),
     );
