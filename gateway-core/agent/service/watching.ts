@@ -29,7 +29,7 @@ export class Watching {
   }
 
   readonly handlers: WatchCalls = {
-    'watch.open': ({ session }) => {
+    'watch.open': async ({ session }) => {
       if (this.#watches.size >= serviceLimits.watchesMax)
         throw new ThroughlineError('rate-limited', `you watch ${serviceLimits.watchesMax} sessions already`, {
           action: 'stop watching some of them',
@@ -43,7 +43,7 @@ export class Watching {
       this.#watches.set(watch, one);
       return Promise.resolve({ watch });
     },
-    'watch.read': ({ watch }) => this.#of(watch).read(),
+    'watch.read': async ({ watch }) => this.#of(watch).read(),
     'watch.close': ({ watch }) => {
       this.#watches.get(watch)?.close();
       this.#watches.delete(watch);

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Appended } from '../../../gateway-core/contract/decision.js';
 import type { AuditEventInput } from '../../../gateway-core/contract/events.js';
 import type { SessionId } from '../../../gateway-core/contract/ids.js';
@@ -254,6 +254,38 @@ describe('calling back', () => {
     const begins = log.indexOf('sync begins', write);
     expect(begins).toBeGreaterThan(write);
     expect(log.indexOf('second')).toBeGreaterThan(log.indexOf('sync ends', begins));
+  });
+
+  it('comes to who asks for durability once all that was handed over is durable, whether or not a sync is needed', async () => {
+    let held = false;
+    const waiting: (() => void)[] = [];
+    const disk = disturbed((real) => ({
+      dataSync: async (file) => {
+        if (held) await new Promise<void>((resolve) => waiting.push(resolve));
+        return real.dataSync(file);
+      },
+    }));
+    const journal = await open({ disk });
+    const durable = (one?: SessionId): Promise<JournalFailure | undefined> =>
+      new Promise((resolve) => journal.durable(resolve, one));
+    await append(journal, note('1'));
+    held = true;
+    expect(await durable()).toBeUndefined();
+    journal.content(session, 1, 'terminal', Buffer.from('shown'));
+    let answered = false;
+    const asked = durable(session).then((failure) => {
+      answered = true;
+      return failure;
+    });
+    expect(await flush(journal)).toBeUndefined();
+    await vi.waitFor(() => expect(waiting.length).toBeGreaterThan(0));
+    expect(answered).toBe(false);
+    held = false;
+    for (const go of waiting) go();
+    expect(await asked).toBeUndefined();
+    expect(await durable()).toBeUndefined();
+    await journal.close();
+    expect(await durable()).toMatchObject({ code: 'not-recordable' });
   });
 
   it("goes on for all others when one caller's callback throws", async () => {
