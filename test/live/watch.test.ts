@@ -5,6 +5,7 @@ import { api } from '../../gateway-core/agent/client/api.js';
 import type { SessionView } from '../../gateway-core/contract/api.js';
 import {
   addConnections,
+  cliProgram,
   type GatewayRun,
   livePolicies,
   login,
@@ -46,7 +47,7 @@ afterAll(() => scope.close());
 interface Shell {
   readonly session: string;
   readonly running: Running;
-  line(text: string, until: RegExp): Promise<void>;
+  readonly line: (text: string, until: RegExp) => Promise<void>;
 }
 
 /** A shell with a terminal on the host, and the session that it is. */
@@ -100,7 +101,10 @@ describe('watching a session', () => {
     await same();
     expect(await watching.screen()).toMatch(/^alternate/);
     running.stdin.write('\r');
-    await same();
+    // Not the same any more: on the normal screen stands the line that says who watches.
+    await until('the normal screen is back', async () =>
+      /^normal[^]*ready>/.test(await watching.screen()) ? true : undefined,
+    );
     running.stdin.write('exit\r');
     expect(await watching.ended).toBe('ended');
     expect(watching.items.slice(-2)).toMatchObject([
@@ -129,6 +133,7 @@ describe('watching a session', () => {
     await running.ended;
     const bundle = join(scope.directory(), 'session.zip');
     await admin.json(['export', session, '-o', bundle]);
+    expect(await admin.json(['verify', bundle])).toMatchObject({ ok: true, problems: [] });
     const files = await unzip(bundle);
     const events = [...files].flatMap(([name, bytes]) =>
       name.endsWith('events.ndjson') ? [bytes.toString()] : [],
@@ -155,5 +160,91 @@ describe('watching a session', () => {
     expect((await viewOf(engineer, session)).watchers).toBeUndefined();
     running.stdin.write('exit\r');
     await running.ended;
+  });
+
+  it('ends at once when the policy that allowed it goes, or the watcher signs out; the session goes on', async () => {
+    const { session, running, line } = await shell();
+    const auditor = await login(scope, gateway, 'auditor');
+    const watching = await watch(scope, auditor, session);
+    await until('it is shown', () => watching.items.find(({ kind }) => kind === 'screen'));
+    await putPolicies(
+      admin,
+      policies.replace(
+        'Action::"session:replay", Action::"evidence:export"], resource);',
+        'Action::"evidence:export"], resource);',
+      ),
+    );
+    expect(await watching.ended).toBe('ended');
+    expect(watching.items.at(-1)).toEqual({ kind: 'closed', why: 'rights' });
+    await expect(watch(scope, auditor, session)).rejects.toMatchObject({ code: 'denied' });
+    await putPolicies(admin, policies);
+    const again = await watch(scope, auditor, session);
+    await auditor.json(['logout']);
+    expect(await again.ended).toBe('ended');
+    expect(again.items.at(-1)).toEqual({ kind: 'closed', why: 'signed-out' });
+    await line('echo still here', /\nstill here\r\n/);
+    running.stdin.write('exit\r');
+    await running.ended;
+  });
+
+  it('by somebody who reads nothing holds up neither the session nor other watchers', async () => {
+    const { session, running, line } = await shell();
+    const idle = api.watch(await admin.gateway(), session);
+    scope.onClose(() => idle.abort());
+    const reader = idle.items[Symbol.asyncIterator]();
+    expect((await reader.next()).value).toMatchObject({ kind: 'beat' });
+    const watching = await watch(scope, admin, session);
+    await line('seq 1 400000; echo all of it', /\n400000\r\nall of it\r\nready> $/);
+    await until('the other sees the end', async () =>
+      (await watching.screen()) === (await screenAfter(running.stdoutText())) ? true : undefined,
+    );
+    running.stdin.write('exit\r');
+    await running.ended;
+    expect(await watching.ended).toBe('ended');
+  });
+
+  it('shows what a program without a terminal says; throughline replay --follow ends with the session', async () => {
+    const { config } = (await engineer.tunnel('host')) as unknown as { config: string };
+    const before = new Set((await engineer.json<SessionView[]>(['sessions'])).map(({ id }) => id));
+    const running = start(scope, 'ssh', [
+      '-F',
+      config,
+      '-T',
+      'host',
+      'read -r word; echo "got $word"; echo oops >&2; exit 3',
+    ]);
+    const session = await until('it runs', async () =>
+      (await engineer.json<SessionView[]>(['sessions', '--live'])).find(({ id }) => !before.has(id)),
+    );
+    const following = start(
+      scope,
+      process.execPath,
+      [cliProgram, 'replay', session.id, '--follow', '--json'],
+      {
+        env: { THROUGHLINE_HOME: admin.home },
+      },
+    );
+    await following.waitFor(/"kind":"statement"/);
+    running.stdin.write('word\n');
+    expect((await following.ended).status).toBe(0);
+    const shown = following.stdoutText();
+    expect(shown).toMatch(/"stream":"stdout","text":"got word\\n"/);
+    expect(shown).toMatch(/"stream":"stderr","text":"oops\\n"/);
+    expect(shown).toMatch(/"kind":"outcome"[^\n]*"tag":"exit 3"[^]*"kind":"end"/);
+    // Nothing of it was said into what the program says.
+    expect((await running.ended).status).toBe(3);
+    expect(running.stdoutText() + running.stderrText()).toBe('got word\noops\n');
+  });
+
+  it('is refused for a session that has ended', async () => {
+    const { session, running } = await shell();
+    running.stdin.write('exit\r');
+    await running.ended;
+    await until('it has ended', async () =>
+      (await viewOf(engineer, session)).state === 'ended' ? true : undefined,
+    );
+    const { status, stderr } = await admin.cli(['replay', session, '--follow']);
+    expect(status).toBe(1);
+    expect(stderr).toContain('ended already');
   });
 });

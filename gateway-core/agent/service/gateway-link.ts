@@ -109,7 +109,7 @@ export class GatewayLink {
     try {
       return await work(gateway);
     } catch (error) {
-      if (gateway === this.#gateway) this.#noticed(error);
+      if (gateway === this.#gateway) this.noticed(error);
       throw error;
     }
   }
@@ -273,7 +273,7 @@ export class GatewayLink {
         await this.#visit(round);
       } catch (error) {
         if (round !== this.#round) return;
-        if (this.#noticed(error)) return;
+        if (this.noticed(error)) return;
         this.#reach = 'unreachable';
         this.#problem = toBridgeError(error);
         this.#tell();
@@ -426,7 +426,7 @@ export class GatewayLink {
   }
 
   /** Whether the error says that nobody is signed in any more; then that is the state from now on. */
-  #noticed(cause: unknown): boolean {
+  noticed(cause: unknown): boolean {
     if (!(cause instanceof ThroughlineError) || cause.code !== 'not-signed-in') return false;
     if (this.#gateway === undefined) return false;
     const { emit } = this.#options;

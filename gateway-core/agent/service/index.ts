@@ -123,7 +123,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
   });
   const watching = new Watching({
     follow: (session) => api.watch(link.current(), session),
-    failed: (error) => void link.with(() => Promise.reject(error)).catch(() => undefined),
+    failed: (error) => link.noticed(error),
   });
   const handlers: Handlers<'agent'> = {
     ...appHandlers(link, state),

@@ -14,7 +14,7 @@ import { serviceLimits } from './limits.js';
 export interface WatchingOptions {
   readonly follow: (session: string) => Following<WatchItem>;
   /** A call turned out to be refused: a sign-in that has ended is noticed. */
-  readonly failed: (error: unknown) => void;
+  readonly failed: (error: unknown) => unknown;
 }
 
 type WatchCalls = Pick<Handlers<'agent'>, 'watch.open' | 'watch.read' | 'watch.close'>;
@@ -65,7 +65,7 @@ export class Watching {
 
 class Watch {
   readonly #follow: () => Following<WatchItem>;
-  readonly #failed: (error: unknown) => void;
+  readonly #failed: (error: unknown) => unknown;
   readonly #gone: () => void;
   readonly #harmless = new Map<number, HarmlessOutput>();
   #items: WatchItem[] = [];
@@ -80,7 +80,7 @@ class Watch {
   #taken: (() => void) | undefined;
   #unread: NodeJS.Timeout | undefined;
 
-  constructor(follow: () => Following<WatchItem>, failed: (error: unknown) => void, gone: () => void) {
+  constructor(follow: () => Following<WatchItem>, failed: (error: unknown) => unknown, gone: () => void) {
     this.#follow = follow;
     this.#failed = failed;
     this.#gone = gone;

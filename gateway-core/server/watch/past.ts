@@ -63,7 +63,14 @@ export class Past {
         terminal.characters += item.data.length;
         return this.#bound(terminal);
       }
-      default:
+      case 'session':
+      case 'columns':
+      case 'row':
+      case 'data':
+      case 'message':
+      case 'output':
+      case 'end':
+      case 'problem':
         return;
     }
   }

@@ -60,7 +60,7 @@ export class WatchedSession {
   readonly #running = new Map<number, string>();
   #told: Told[] = [];
   #state: 'waiting' | 'reading' | 'live' | 'over' = 'waiting';
-  #rounds: Promise<void> | undefined;
+  #going = false;
   #painting = false;
 
   constructor(options: WatchedOptions) {
@@ -172,12 +172,9 @@ export class WatchedSession {
   }
 
   #go(): void {
-    if (this.#state !== 'live') return;
-    this.#rounds ??= this.#goOn()
-      .catch(() => this.#over('lost'))
-      .finally(() => {
-        this.#rounds = undefined;
-      });
+    if (this.#state !== 'live' || this.#going) return;
+    this.#going = true;
+    this.#goOn().catch(() => this.#over('lost'));
   }
 
   async #goOn(): Promise<void> {
@@ -188,6 +185,8 @@ export class WatchedSession {
       await this.#show(round);
       await sleep(watchLimits.roundMs, undefined, { ref: false });
     }
+    // In the turn in which nothing was left: what comes in the next one begins anew.
+    this.#going = false;
   }
 
   #take(): Round | undefined {

@@ -116,16 +116,16 @@ export class Watches {
   }
 
   rightsChanged(): void {
-    for (const watcher of [...this.#signIns.keys()]) watcher.rightsChanged();
+    for (const watcher of this.#signIns.keys()) watcher.rightsChanged();
   }
 
   signInEnded(signIn: string): void {
-    for (const [watcher, each] of [...this.#signIns]) if (each === signIn) watcher.end('signed-out');
+    for (const [watcher, each] of this.#signIns) if (each === signIn) watcher.end('signed-out');
   }
 
   /** The gateway stops. */
   close(): void {
-    for (const watched of [...this.#watched.values()]) this.#end(watched, 'lost');
+    for (const watched of this.#watched.values()) this.#end(watched, 'lost');
   }
 
   #requireRoom({ session, actor }: Wanted): void {
@@ -149,7 +149,7 @@ export class Watches {
   #begin(session: LiveSession): Watched {
     const { journal, sealer, now } = this.#rooms;
     const all = (tell: (watcher: Watcher) => void): void => {
-      for (const { watcher } of [...watched.watchers.values()]) tell(watcher);
+      for (const { watcher } of watched.watchers.values()) tell(watcher);
     };
     const painted = new WatchedSession({
       id: session.id,
@@ -241,7 +241,7 @@ export class Watches {
   #end(watched: Watched, why: WatchEnd): void {
     if (this.#watched.get(watched.session.id) === watched) this.#watched.delete(watched.session.id);
     watched.painted.dispose();
-    for (const { watcher } of [...watched.watchers.values()]) watcher.end(why);
+    for (const { watcher } of watched.watchers.values()) watcher.end(why);
   }
 }
 

@@ -62,7 +62,7 @@ async function both(before: string, after: string, { columns, rows } = size): Pr
 describe(`a picture and what comes behind it paint what all of it has painted, seed ${seed}`, () => {
   it.each(programs)('of $name, wherever it is cut', async ({ text }) => {
     const random = randomOf(seed);
-    const characters = [...text];
+    const characters = Array.from(text);
     for (let round = 0; round < 25; round += 1) {
       const at = Math.floor(random() * characters.length);
       const [whole, joined] = await both(characters.slice(0, at).join(''), characters.slice(at).join(''), {
