@@ -80,9 +80,7 @@ it('an admin sees the screen as it is, and then what is typed, by keys alone', a
   await table.focus();
   await watching.keyboard.press('ArrowDown');
   // A notice goes away by itself: it is waited for before it comes.
-  const told = working
-    .getByText('Ada Admin watches your session on host')
-    .waitFor({ timeout: 60_000 });
+  const told = working.getByText('Ada Admin watches your session on host').waitFor({ timeout: 60_000 });
   await watching.keyboard.press('l');
   await shows(live(), /before-2/);
   await type('echo after-$((2 + 2))');

@@ -30,8 +30,8 @@ export const run: Run = (context, input) => {
     if (usable.detail.protocol === 'ssh') {
       try {
         const hostKeys = hostKeysOf(await api.gateway(gateway));
-        const { host, port, socket } = tunnel;
-        const place = { connection: usable.detail.name, host, port, socket };
+        const { host, socket } = tunnel;
+        const place = { connection: usable.detail.name, host, port: tunnel.port, socket };
         const over = interrupted();
         announceSsh(context, place, keepSshFiles(state.home.state, place, hostKeys));
         await over;

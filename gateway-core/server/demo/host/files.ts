@@ -67,9 +67,9 @@ export function serveFiles(sftp: SFTPWrapper, home: string): void {
    * clients cut a file off where answers come in another order than questions.
    */
   const answer = (request: number, work: () => Promise<void>): void => {
-    before = before
-      .then(work)
-      .catch((error: NodeJS.ErrnoException) => void sftp.status(request, statusOf(error)));
+    before = before.then(work).catch((error: NodeJS.ErrnoException) => {
+      sftp.status(request, statusOf(error));
+    });
   };
   const done = (request: number, work: () => Promise<unknown>): void =>
     answer(request, async () => {
