@@ -9,7 +9,7 @@ import {
   IconSearch,
   IconUpload,
 } from '@tabler/icons-react';
-import { type DragEvent, useEffect, useRef, useState } from 'react';
+import { type DragEvent, type RefObject, useEffect, useRef, useState } from 'react';
 import { EmptyState } from '../../../ui/empty-state.js';
 import { ErrorState } from '../../../ui/error-state.js';
 import { IconButton } from '../../../ui/icon-button.js';
@@ -123,29 +123,12 @@ function Bar({ files, ready }: { readonly files: FilesModel; readonly ready: boo
         value={filter}
         onChange={(event) => files.state.setState({ filter: event.currentTarget.value })}
       />
-      <input
-        ref={input}
-        type="file"
-        multiple
-        hidden
-        aria-label="Files to upload"
-        onChange={(event) => {
-          const chosen = [...(event.currentTarget.files ?? [])];
-          event.currentTarget.value = '';
-          void files.upload(chosenOf(chosen));
-        }}
-      />
-      <input
+      <Choose ref={input} label="Files to upload" chosen={(list) => void files.upload(chosenOf(list))} />
+      <Choose
         ref={folder}
-        type="file"
-        {...folderInput}
-        hidden
-        aria-label="Folder to upload"
-        onChange={(event) => {
-          const chosen = [...(event.currentTarget.files ?? [])];
-          event.currentTarget.value = '';
-          void files.upload(chosenOf(chosen));
-        }}
+        folder
+        label="Folder to upload"
+        chosen={(list) => void files.upload(chosenOf(list))}
       />
       <IconButton
         label="Upload a folder"
@@ -168,6 +151,35 @@ function Bar({ files, ready }: { readonly files: FilesModel; readonly ready: boo
 
 /** What React's types do not know: the input takes a folder. */
 const folderInput = { webkitdirectory: '' };
+
+/** Opens the system's own dialog when it is clicked by `ref`. */
+function Choose({
+  ref,
+  label,
+  folder = false,
+  chosen,
+}: {
+  readonly ref: RefObject<HTMLInputElement | null>;
+  readonly label: string;
+  readonly folder?: boolean;
+  readonly chosen: (files: readonly File[]) => void;
+}) {
+  return (
+    <input
+      ref={ref}
+      type="file"
+      hidden
+      aria-label={label}
+      {...(folder ? folderInput : { multiple: true })}
+      onChange={(event) => {
+        const list = [...(event.currentTarget.files ?? [])];
+        // So that the same choice is one again.
+        event.currentTarget.value = '';
+        chosen(list);
+      }}
+    />
+  );
+}
 
 /** Where one is: each part leads there, and the whole can be typed. */
 function Place({ files }: { readonly files: FilesModel }) {
