@@ -68,11 +68,11 @@ class Screen {
 interface Worked {
   readonly screen: Screen;
   /** Waits until the person sees this. */
-  sees(text: RegExp): Promise<void>;
+  readonly sees: (text: RegExp) => Promise<void>;
   /** Waits until nothing more comes: what is seen stands. */
-  rests(): Promise<void>;
-  type(keys: string): void;
-  resize(columns: number, rows: number): Promise<void>;
+  readonly rests: () => Promise<void>;
+  readonly type: (keys: string) => void;
+  readonly resize: (columns: number, rows: number) => Promise<void>;
 }
 
 /** Runs a program in a terminal of 100 by 30; what was seen live at its end, and what the recording shows. */
