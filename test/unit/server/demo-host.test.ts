@@ -18,6 +18,7 @@ import { startBuiltIn } from '../../../gateway-core/server/demo/host/built-in.js
 import { DemoHost } from '../../../gateway-core/server/demo/host/index.js';
 import { builtInLimits } from '../../../gateway-core/server/demo/host/limits.js';
 import type { RunningHost } from '../../../gateway-core/server/demo/host/running.js';
+import { eventually } from '../../eventually.js';
 import { randomOf, seedOfRun } from '../../sim/random.js';
 
 /** The demo's own SSH server, and clients that mean no good. */
@@ -183,6 +184,30 @@ interface Raw {
   channelClose(channel: number): void;
   signal(channel: number, name: string): void;
 }
+
+describe('a terminal', () => {
+  it('has the size of the client’s window, and follows it', async () => {
+    const client = await connected();
+    const shell = await new Promise<ClientChannel>((resolve, reject) => {
+      client.shell({ term: 'xterm', cols: 101, rows: 31 }, (error, channel) =>
+        error === undefined ? resolve(channel) : reject(error),
+      );
+    });
+    let text = '';
+    shell.on('data', (data: Buffer) => (text += data.toString()));
+    shell.write('stty size\n');
+    await eventually(() => expect(text).toMatch(/^31 101\r$/m));
+    shell.setWindow(40, 120, 0, 0);
+    // The size is set beside the shell: it is asked for until it is there.
+    await eventually(() => {
+      shell.write('stty size\n');
+      expect(text).toMatch(/^40 120\r$/m);
+    });
+    shell.write('exit 3\n');
+    const [code] = (await once(shell, 'exit')) as [number];
+    expect(code).toBe(3);
+  });
+});
 
 describe('files', () => {
   const denied = ssh2.utils.sftp.STATUS_CODE.PERMISSION_DENIED;
