@@ -9,7 +9,7 @@ import { EndCause, SessionBehind, StatementDecision } from './events.js';
 import { ConnectionName, SessionId, Timestamp } from './ids.js';
 import { SpoolBacklog } from './local-record.js';
 import { MaskRule } from './masks.js';
-import { Watcher } from './watch.js';
+import { PastWatcher, Watcher } from './watch.js';
 
 /**
  * The gateway's HTTP API, version 1, as both sides check it. JSON in and out; errors are RFC 9457 problems
@@ -208,6 +208,8 @@ export const SessionDetail = SessionView.extend({
   statements: z.array(StatementView),
   /** What retention has deleted of the recording, and with it of `statements`: all of it, or its beginning. */
   deleted: z.enum(['whole', 'beginning']).optional(),
+  /** Everybody else who has watched it as it ran. */
+  watched: z.array(PastWatcher).optional(),
   /** The evidence behind the chain: the program at the socket and its ancestors. */
   behind: SessionBehind.optional(),
   /** What the last comparison with the desktop's own record gave. */

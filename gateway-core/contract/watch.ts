@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Chain } from './chain.js';
 import { EndCause, StatementDecision, WatchEnd } from './events.js';
 import { Timestamp } from './ids.js';
 
@@ -11,6 +12,20 @@ export const Watcher = z.object({
   since: Timestamp,
 });
 export type Watcher = z.infer<typeof Watcher>;
+
+/** Somebody who has watched, or does: without `until` to the session's end, or still. */
+export const PastWatcher = Watcher.extend({ until: Timestamp.optional() });
+export type PastWatcher = z.infer<typeof PastWatcher>;
+
+const nameCharactersMax = 120;
+
+/** The person, and in front of them the agent that watches for them. Fit for a terminal: names come from outside. */
+export function watcherName(chain: Chain): string {
+  const [person] = chain;
+  const agent = chain.findLast((hop) => hop.kind === 'agent');
+  const name = agent === undefined ? person.name : `${agent.name} of ${person.name}`;
+  return name.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?').slice(0, nameCharactersMax);
+}
 
 const of = { atMs: z.number(), seq: z.number().int() };
 

@@ -270,7 +270,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
     await sealer.caughtUp();
     const session = await viewOf(actor, context.req.param('id') ?? '', 'session:view');
     await noteRead(actor, 'show', session);
-    const { statements, problems, behind, lineage } = await sealer.recordedStatements(session.id);
+    const { statements, problems, behind, lineage, watched } = await sealer.recordedStatements(session.id);
     const deleted = deletedOf(session, problems, keptSinceMs());
     if (deleted === undefined && problems.some(({ code }) => code.endsWith('-missing')))
       recorder.complain(`the recording of ${session.id} is not there, or not all of it: run log verify`);
@@ -278,6 +278,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       ...session,
       statements,
       ...(deleted === undefined ? {} : { deleted }),
+      ...(watched.length === 0 ? {} : { watched: [...watched] }),
       ...(behind === undefined ? {} : { behind }),
       ...(await comparedOf(sealer, session.id)),
       ...(lineage === undefined ? {} : { lineage }),

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { api } from '../../gateway-core/agent/client/api.js';
-import type { SessionView } from '../../gateway-core/contract/api.js';
+import type { SessionDetail, SessionView } from '../../gateway-core/contract/api.js';
 import {
   addConnections,
   cliProgram,
@@ -82,7 +82,8 @@ async function viewOf(person: Person, session: string): Promise<SessionView> {
   return found;
 }
 
-describe('watching a session', () => {
+// A test here starts a dozen programs.
+describe('watching a session', { timeout: 60_000 }, () => {
   it('begins with the screen as it is and goes on with what the person sees, masked', async () => {
     const { session, running, line } = await shell();
     await line('printf "%s@%s.%s\\n" jane.doe example com', /\n\*{10,}\r\n/);
@@ -131,6 +132,10 @@ describe('watching a session', () => {
     );
     await line('exit', /throughline: Ada Admin no longer watches this session \(\d\d:\d\d UTC\)/);
     await running.ended;
+    const { watched } = await engineer.json<SessionDetail>(['sessions', 'show', session]);
+    expect(watched).toMatchObject([
+      { principal: 'demo/admin', name: 'Ada Admin', until: expect.any(String) as string },
+    ]);
     const bundle = join(scope.directory(), 'session.zip');
     await admin.json(['export', session, '-o', bundle]);
     expect(await admin.json(['verify', bundle])).toMatchObject({ ok: true, problems: [] });

@@ -45,6 +45,10 @@ function printHead({ stdout }: Context, session: SessionDetail): void {
     const words = each.arguments?.join(' ') ?? each.exe ?? each.name;
     print(stdout, at === 0 ? 'behind   ' : '         ', dim(`${each.pid}  ${oneLine(words).slice(0, 120)}`));
   }
+  for (const { name, since, until } of session.watched ?? []) {
+    const to = until === undefined ? '' : ` to ${localTime(until)}`;
+    print(stdout, `watched  by ${oneLine(name)}, from ${localTime(since)}${to}`);
+  }
   if (session.lineage === 'unattributed')
     print(stdout, 'behind   ', dim('unattributed: nobody could tell which program it is'));
   print(stdout);

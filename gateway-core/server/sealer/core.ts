@@ -6,11 +6,13 @@ import type { SessionBehind } from '../../contract/events.js';
 import type { SessionId } from '../../contract/ids.js';
 import type { ReceiptResponse } from '../../contract/local-record.js';
 import type { JournalSource } from '../../contract/recorder.js';
+import type { PastWatcher } from '../../contract/watch.js';
 import { type RecordingProblem, RecordingReader } from '../../recording/reader.js';
 import { replay } from '../../recording/replay.js';
 import { type RetentionResult, removeSegmentsBefore } from '../../recording/retention.js';
 import type { RecordingPlace } from '../../recording/segment-file.js';
 import { StatementList } from '../../recording/statements.js';
+import { WatchedList } from '../../recording/watched.js';
 import { SealerEngine } from './engine.js';
 import { IndexDatabase, type SessionFilter } from './index-database.js';
 import { sealerLimits } from './limits.js';
@@ -61,6 +63,7 @@ export interface RecordedStatements {
   /** The processes behind the client, as they were recorded. */
   readonly behind: SessionBehind | undefined;
   readonly lineage: SessionDetail['lineage'];
+  readonly watched: readonly PastWatcher[];
 }
 
 /**
@@ -220,6 +223,7 @@ export class SealerCore {
   async statements(id: SessionId): Promise<RecordedStatements> {
     const reader = new RecordingReader(this.#options.place, id);
     const list = new StatementList();
+    const watched = new WatchedList();
     const slice = new Slice();
     let behind: SessionBehind | undefined;
     let lineage: SessionDetail['lineage'];
@@ -229,13 +233,14 @@ export class SealerCore {
         lineage = event.lineage;
       }
       list.add(event);
+      watched.add(event);
       if (slice.isOver) await slice.next();
     }
     // What is not there may be what retention has deleted: whoever asks knows, and gets the problem.
     for (const problem of reader.problems) {
       if (!problem.code.endsWith('-missing')) this.#options.onProblem(problem);
     }
-    return { statements: list.views(), problems: reader.problems, behind, lineage };
+    return { statements: list.views(), problems: reader.problems, behind, lineage, watched: watched.views() };
   }
 
   /** See `ComparableSession`: what the log has of it as of the last round. */

@@ -5,7 +5,7 @@ import { ThroughlineError } from '../../contract/errors.js';
 import type { AuditEventInput, WatchEnd } from '../../contract/events.js';
 import type { SessionId } from '../../contract/ids.js';
 import type { JournalFailure } from '../../contract/recorder.js';
-import type { Watcher as WatcherView } from '../../contract/watch.js';
+import { type Watcher as WatcherView, watcherName } from '../../contract/watch.js';
 import type { LiveSession } from '../live-sessions.js';
 import type { GatewayRecorder, RecorderTap } from '../recorder.js';
 import { watchLimits } from './limits.js';
@@ -111,7 +111,7 @@ export class Watches {
     }
     watched.coming -= 1;
     const since = new Date(this.#rooms.now()).toISOString();
-    const view = own ? undefined : { principal: actor.chain[0].id, name: nameOf(actor.chain), since };
+    const view = own ? undefined : { principal: actor.chain[0].id, name: watcherName(actor.chain), since };
     return this.#add(watched, watch, wanted, view, position);
   }
 
@@ -248,17 +248,6 @@ export class Watches {
 function viewsOf(watched: Watched): readonly WatcherView[] {
   return [...watched.watchers.values()].flatMap(({ view }) => (view === undefined ? [] : [view]));
 }
-
-/** The person, and in front of them the agent that watches for them. */
-function nameOf(chain: Chain): string {
-  const [person] = chain;
-  const agent = chain.findLast((hop) => hop.kind === 'agent');
-  const name = agent === undefined ? person.name : `${agent.name} of ${person.name}`;
-  // It is written into somebody's terminal: names come from outside.
-  return name.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?').slice(0, nameCharactersMax);
-}
-
-const nameCharactersMax = 120;
 
 /** Nobody here knows the person's time zone. */
 function timeOf(at: string): string {

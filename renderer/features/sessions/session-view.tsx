@@ -1,5 +1,5 @@
 import { Badge, Button, Popover, SegmentedControl, Tooltip } from '@mantine/core';
-import { IconCertificate, IconClockOff, IconHandStop } from '@tabler/icons-react';
+import { IconCertificate, IconClockOff, IconEye, IconHandStop } from '@tabler/icons-react';
 import { useCallback, useEffect, useState } from 'react';
 import type { SessionView as Session, SessionDetail } from '../../../gateway-core/contract/api.js';
 import { SessionId } from '../../../gateway-core/contract/ids.js';
@@ -87,6 +87,7 @@ function Page({
       {detail.problem !== undefined && (
         <ErrorState compact error={detail.problem} retry={() => void readDetail(id)} />
       )}
+      {detail.watched !== undefined && <WatchedBefore watched={detail.watched} endedAt={session.endedAt} />}
       {detail.deleted !== undefined && (
         <p className={style['deleted']} role="note">
           <IconClockOff size={14} aria-hidden />
@@ -194,6 +195,37 @@ function Header({
         )}
       </div>
     </header>
+  );
+}
+
+/** Who has watched it as it ran: whose session it is, finds it here for as long as the recording is kept. */
+function WatchedBefore({
+  watched,
+  endedAt,
+}: {
+  readonly watched: NonNullable<SessionDetail['watched']>;
+  readonly endedAt: string | undefined;
+}) {
+  // Who watches now stands in the header.
+  const past = watched.flatMap(({ until = endedAt, ...each }) =>
+    until === undefined ? [] : [{ ...each, until }],
+  );
+  if (past.length === 0) return null;
+  return (
+    <p className={style['deleted']} role="note">
+      <IconEye size={14} aria-hidden />
+      <span>
+        Watched by{' '}
+        {past.map(({ name, principal, since, until }, index) => (
+          <span key={`${principal} ${since} ${index}`}>
+            {index > 0 && ', '}
+            <VisibleText text={name} lines={false} /> <Time at={since} short />
+            {' to '}
+            <Time at={until} short />
+          </span>
+        ))}
+      </span>
+    </p>
   );
 }
 

@@ -20,6 +20,7 @@ export interface Detail {
   readonly deleted?: SessionDetail['deleted'];
   readonly behind?: SessionDetail['behind'];
   readonly lineage?: SessionDetail['lineage'];
+  readonly watched?: SessionDetail['watched'];
   readonly problem?: BridgeError;
   readonly read: boolean;
 }
@@ -101,7 +102,7 @@ export function watchSession(id: string): () => void {
 export async function readDetail(id: string): Promise<void> {
   try {
     const detail = await call('sessions.show', { id: id as SessionDetail['id'] });
-    const { statements, deleted, behind, lineage, ...rest } = detail;
+    const { statements, deleted, behind, lineage, watched: watchedBy, ...rest } = detail;
     put({ ...rest, statements: statements.length });
     changeDetail(id, (before) => {
       const merged = new Map(statements.map((each) => [each.seq, each]));
@@ -109,7 +110,7 @@ export async function readDetail(id: string): Promise<void> {
         const listed = merged.get(seq);
         if (listed === undefined || listed.durationMs < known.durationMs) merged.set(seq, known);
       }
-      return { statements: merged, deleted, behind, lineage, read: true };
+      return { statements: merged, deleted, behind, lineage, watched: watchedBy, read: true };
     });
   } catch (cause) {
     changeDetail(id, (before) => ({ ...before, problem: failureOf(cause) }));
