@@ -194,6 +194,7 @@ describe('a watcher who is slow', () => {
     const session = world.session();
     world.shell(session);
     const watch = await world.watch(session);
+    const other = await world.watch(session);
     await watch.until((items) => items.find(({ kind }) => kind === 'screen'));
     const reference = newTerminal(40, 10);
     const line = 'x'.repeat(30_000);
@@ -201,8 +202,12 @@ describe('a watcher who is slow', () => {
       const text = `${line}\r\nline ${round}\r\n`;
       reference.write(text);
       world.show(session, text);
-      await new Promise((resolve) => setTimeout(resolve, watchLimits.roundMs));
+      // Somebody else reads along: it was told to both.
+      await other.until((items) =>
+        items.slice(-3).find((item) => 'data' in item && item.data.endsWith(`line ${round}\r\n`)),
+      );
     }
+    expect(other.of('missed')).toEqual([]);
     const before = watch.bytes;
     await watch.untilScreen(await screenOf(reference));
     expect(watch.of('missed').length).toBeGreaterThan(0);

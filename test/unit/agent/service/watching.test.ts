@@ -11,6 +11,7 @@ const session = SessionId.parse(`ses_${'0'.repeat(26)}`);
 const evil = '\x1b]0;owned\x07\x1b]52;c;QQ==\x07\x1b]8;;https://evil.example\x07\x1b[6n\x1b[?1000h';
 const limits = serviceLimits as { -readonly [N in keyof typeof serviceLimits]: number };
 const real = { ...serviceLimits };
+const patience = { timeout: 20_000 };
 let opened: Watching | undefined;
 afterEach(() => {
   opened?.closeAll();
@@ -119,7 +120,7 @@ describe('what a window is given', () => {
     const connection = new Connection();
     const { read, until } = await watching([connection]);
     connection.give(screen(''), ...Array.from({ length: 100 }, () => terminal('x'.repeat(100))));
-    await vi.waitFor(() => expect(connection.taken).toBeGreaterThan(10));
+    await vi.waitFor(() => expect(connection.taken).toBeGreaterThan(10), patience);
     for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     expect(connection.taken).toBeLessThan(15);
     const first = await read();
@@ -171,7 +172,7 @@ describe('a watch', () => {
     limits.watchUnreadMs = 20;
     const connection = new Connection();
     const { read } = await watching([connection]);
-    await vi.waitFor(() => expect(connection.aborted).toBe(true));
+    await vi.waitFor(() => expect(connection.aborted).toBe(true), patience);
     await expect(read()).rejects.toMatchObject({ code: 'not-found' });
   });
 
