@@ -244,6 +244,8 @@ export class ClientSide {
 
 /** A packet larger than what everybody takes would be too large for the other leg. */
 export function withinBounds(message: Of<'open' | 'open-confirmation'>, payload: Buffer): Buffer {
+  if (message.packetBytesMax < sshLimits.packetBytesMin)
+    throw new SshFormatError('a channel takes no packets of any use');
   if (message.packetBytesMax <= sshLimits.packetBytesMax) return Buffer.from(payload);
   return writeMessage({ ...message, packetBytesMax: sshLimits.packetBytesMax });
 }

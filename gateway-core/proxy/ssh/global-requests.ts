@@ -75,6 +75,13 @@ export class GlobalRequests {
     return this.#listening;
   }
 
+  /** What the target was asked for and has not answered. */
+  unanswered(): readonly Listening[] {
+    return this.#slots.flatMap((slot) =>
+      slot.kind === 'target' && slot.listening !== undefined ? [slot.listening] : [],
+    );
+  }
+
   #ready(): Buffer[] {
     const ready: Buffer[] = [];
     for (let first = this.#slots[0]; first?.kind === 'own'; first = this.#slots[0]) {

@@ -55,7 +55,8 @@ export function judged(
         return;
       }
       if (context.isOver()) {
-        begun?.end({ state: 'interrupted' });
+        // What was refused never began.
+        if (allowed !== undefined) begun?.end({ state: 'interrupted' });
         return;
       }
       context.guarded(() => {

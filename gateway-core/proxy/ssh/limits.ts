@@ -6,6 +6,8 @@ export const sshLimits = {
   packetBytesMax: 32_768,
   /** Of the target's window: kept for a question of the gateway's own in a channel. */
   questionBytesMax: 32,
+  /** Who takes less at once would make the gateway cut what it writes into thousands of packets. */
+  packetBytesMin: 256,
   /** Answers that one side may owe the other before it is at fault. */
   owedMax: 1000,
   /** Environment that a channel may ask for. */

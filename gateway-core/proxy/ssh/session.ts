@@ -84,6 +84,7 @@ export class SshSession {
     await this.#closed;
     for (const channel of parts.channels.all()) endChannel(parts, channel, 'interrupted');
     for (const listening of parts.requests.all()) listening.use.end({ state: 'ok' });
+    for (const asked of parts.requests.unanswered()) asked.use.end({ state: 'interrupted' });
     const { seq: statements, bytesFromClient, bytesToClient } = parts.context;
     await recordEnd(this.#input, this.#ending, { statements, bytesFromClient, bytesToClient });
   }

@@ -35,6 +35,13 @@ async function lineOf(reader: LineReader): Promise<CommandLine> {
 }
 
 describe(`command lines off a terminal, seed ${seed}`, () => {
+  it('a line that fills the screen and all that scrolled off it has an end', async () => {
+    const reader = new LineReader(size);
+    reader.output(Buffer.alloc(15_000, 'x'));
+    expect(await reader.lineBefore()).toBeDefined();
+    reader.dispose();
+  });
+
   it('every line of a real session is read as it stood, however it was edited, whatever the pieces', async () => {
     const random = randomOf(seed);
     const reader = new LineReader(size);

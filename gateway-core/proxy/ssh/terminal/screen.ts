@@ -75,7 +75,8 @@ export class Screen {
     let first = buffer.baseY + buffer.cursorY;
     let last = first;
     while (first > 0 && buffer.getLine(first)?.isWrapped === true) first--;
-    while (buffer.getLine(last + 1)?.isWrapped === true) last++;
+    // Behind its last row the buffer begins anew: one line that fills all of it would have no end.
+    while (last + 1 < buffer.length && buffer.getLine(last + 1)?.isWrapped === true) last++;
     const textOf = (row: number, to?: number): string =>
       buffer.getLine(row)?.translateToString(false, 0, to) ?? '';
     let text = '';
