@@ -19,7 +19,7 @@ beforeAll(async () => {
   gateway = await startGateway(scope, { wrapper: withoutSshd });
   engineer = await login(scope, gateway, 'engineer');
   config = ((await engineer.tunnel('shop-host')) as unknown as { readonly config: string }).config;
-  home = join(gateway.data, 'host', 'home');
+  home = `${gateway.data}.host`;
 }, 60_000);
 afterAll(() => scope.close());
 

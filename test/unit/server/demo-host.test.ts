@@ -32,8 +32,8 @@ beforeEach(async () => {
   directory = realpathSync(mkdtempSync(join(tmpdir(), 'throughline-host-')));
   const { credential } = new DemoHost(directory).seed();
   privateKey = typeof credential?.privateKey === 'string' ? credential.privateKey : '';
-  host = await startBuiltIn(join(directory, 'host'));
-  home = join(directory, 'host', 'home');
+  home = join(directory, 'home');
+  host = await startBuiltIn(join(directory, 'host'), home);
 });
 afterEach(async () => {
   for (const each of clients.splice(0)) each.destroy();
@@ -219,8 +219,8 @@ describe('files', () => {
     const sftp = await files(await connected());
     const outside = [
       '/etc/passwd',
-      '../host_key',
-      '../../secret',
+      '../host/host_key',
+      '../secret',
       'link',
       'way/secret',
       'way/new',

@@ -26,8 +26,7 @@ import type { RunningHost } from './running.js';
  * and the files of that folder. It lets in the one key that the gateway holds. Forwards, X11, agents and everything else
  * are refused: the package does that where nobody listens.
  */
-export async function startBuiltIn(directory: string): Promise<RunningHost> {
-  const home = join(directory, 'home');
+export async function startBuiltIn(directory: string, home: string): Promise<RunningHost> {
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const authorized = readFileSync(join(directory, 'authorized_keys'), 'utf8').trim();
   const connections = new Set<Connection>();

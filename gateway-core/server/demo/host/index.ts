@@ -15,11 +15,14 @@ import type { RunningHost } from './running.js';
  */
 export class DemoHost {
   readonly #directory: string;
+  readonly #home: string;
   readonly #program: string;
   #running: Promise<RunningHost> | undefined;
 
   constructor(directory: string, program = '/usr/sbin/sshd') {
     this.#directory = join(directory, 'host');
+    // Beside the data, never in it: what people put there is in clear.
+    this.#home = `${directory}.host`;
     this.#program = program;
   }
 
@@ -52,7 +55,7 @@ export class DemoHost {
 
   async #start(): Promise<RunningHost> {
     if (existsSync(this.#program)) return startOpenssh(this.#program, this.#directory);
-    return startOwn(this.#directory);
+    return startOwn(this.#directory, this.#home);
   }
 
   async stop(): Promise<void> {

@@ -9,9 +9,9 @@ import type { RunningHost } from './running.js';
  * The demo's own server, with the keys in `directory`: a process of its own, because what the gateway lets through
  * reaches it, and nothing in it may end a gateway. It sees nothing of the gateway's environment.
  */
-export async function startOwn(directory: string): Promise<RunningHost> {
+export async function startOwn(directory: string, home: string): Promise<RunningHost> {
   const program = fileURLToPath(new URL('./host-child.js', import.meta.url));
-  const child = spawn(process.execPath, [program, directory], {
+  const child = spawn(process.execPath, [program, directory, home], {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
   });
