@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Encrypter, generateIdentity, identityToRecipient } from 'age-encryption';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ReplayItem } from '../../../gateway-core/contract/api.js';
 import type { BundleReport } from '../../../gateway-core/contract/evidence.js';
 import { agentBundle, BundleWorld } from '../evidence/bundle-world.js';
@@ -128,12 +128,15 @@ describe('a bundle that is encrypted with age', () => {
   });
 
   it('is checked with its key, and no readable copy is left behind', async () => {
-    const before = readdirSync(tmpdir());
+    // One that nobody else of this machine writes into.
+    const temporary = place('temporary');
+    mkdirSync(temporary);
+    vi.stubEnv('TMPDIR', temporary);
     const ran = await run(['verify', sealed, '--identity', key, '--json']);
+    expect(tmpdir()).toBe(temporary);
+    vi.unstubAllEnvs();
     expect([ran.status, report(ran).ok]).toEqual([0, true]);
-    expect(
-      readdirSync(tmpdir()).filter((name) => name.startsWith('throughline-') && !before.includes(name)),
-    ).toEqual([]);
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   it('without its key, with another, with a file that is none: exit status 2, and what to do', async () => {
