@@ -160,7 +160,8 @@ async function writeText(
     (handle) => writeBlocks(files, handle, 0, bytes),
   );
   const after = await statOf(files, path);
-  return { path, text, size: after.size, modified: after.mtime };
+  // The size is ours: where it is another one already, somebody was quick, and the next save has to notice.
+  return { path, text, size: bytes.length, modified: after.mtime };
 }
 
 function changed(): ThroughlineError {

@@ -125,6 +125,25 @@ it('a text is saved only over the one that was read', async () => {
   expect(readFileSync(file, 'utf8')).toBe('mine\n');
 });
 
+it('who writes right behind a save is not written over by the next one', async () => {
+  let quick = false;
+  let file = '';
+  const { engine, key, root } = await start((operation) => {
+    if (quick && operation === 'stat' && readFileSync(file, 'utf8') === 'mine\n')
+      writeFileSync(file, 'somebody else’s\n');
+    return undefined;
+  });
+  file = join(root, 'conf');
+  writeFileSync(file, 'one\n');
+  const { size: bytes, modified } = await engine.handlers['sftp.readText']({ key, path: '/conf' });
+  const mine = { key, path: '/conf', text: 'mine\n', size: bytes, modified, replace: false };
+  quick = true;
+  const saved = await engine.handlers['sftp.writeText'](mine);
+  expect(readFileSync(file, 'utf8')).toBe('somebody else’s\n');
+  const again = { ...mine, text: 'more\n', size: saved.size, modified: saved.modified };
+  await expect(engine.handlers['sftp.writeText'](again)).rejects.toMatchObject({ code: 'conflict' });
+});
+
 it('another time of the same size is a conflict, too', async () => {
   const { engine, key, root } = await start();
   writeFileSync(join(root, 'conf'), 'one\n');
