@@ -2,10 +2,10 @@
 export const versionLine = 'Throughline';
 
 /**
- * What every leg of ours offers: no SHA-1, no CBC, no MD5, no DSA, nothing compressed (a compressor would see secrets beside an
- * attacker's text). AES-GCM first: the processor does it. Strict key exchange comes with the package (CVE-2023-48795).
+ * What every end of ours offers: no SHA-1, no CBC, no MD5, no DSA, nothing compressed (a compressor would see secrets beside
+ * an attacker's text). AES-GCM first: the processor does it. Strict key exchange comes with the package (CVE-2023-48795).
  */
-export const algorithms = {
+const algorithms = {
   kex: [
     'curve25519-sha256',
     'curve25519-sha256@libssh.org',
@@ -37,3 +37,9 @@ export const hostKeyAlgorithms = [
   'rsa-sha2-512',
   'rsa-sha2-256',
 ] as const;
+
+/** The same as ssh2 takes it: lists of one's own. */
+export function offeredAlgorithms() {
+  const { kex, cipher, hmac, compress } = algorithms;
+  return { kex: [...kex], cipher: [...cipher], hmac: [...hmac], compress: [...compress] };
+}

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import ssh2, { type Client } from 'ssh2';
 import { ThroughlineError } from '../../contract/errors.js';
-import { algorithms, hostKeyAlgorithms, versionLine } from '../../contract/ssh-algorithms.js';
+import { hostKeyAlgorithms, offeredAlgorithms, versionLine } from '../../contract/ssh-algorithms.js';
 import { sshLimits } from './limits.js';
 import { refusal } from './reasons.js';
 
@@ -39,13 +39,7 @@ export async function connectSsh(
         ident: versionLine,
         username: wanted.user,
         authHandler: ['none'],
-        algorithms: {
-          kex: [...algorithms.kex],
-          cipher: [...algorithms.cipher],
-          hmac: [...algorithms.hmac],
-          compress: [...algorithms.compress],
-          serverHostKey: [...hostKeyAlgorithms],
-        },
+        algorithms: { ...offeredAlgorithms(), serverHostKey: [...hostKeyAlgorithms] },
         hostVerifier: (key: Buffer) => {
           wrongKey = !known.has(key.toString('base64'));
           return !wrongKey;

@@ -1,3 +1,4 @@
+import { sshKeyType } from '../../contract/ssh-key.js';
 import { SshFormatError, SshReader, sshBytes } from './wire.js';
 
 /** The agent protocol (draft-ietf-sshm-ssh-agent): as much of it as it takes to hold one Ed25519 key. */
@@ -12,7 +13,6 @@ const types = {
 } as const;
 /** RFC 4252 7. */
 const userauthRequest = 50;
-const keyType = 'ssh-ed25519';
 
 /** What a client of the agent asks. `other`: nothing that this agent does. */
 export type AgentRequest =
@@ -65,7 +65,7 @@ export function writeAgentIdentity(key: Uint8Array, comment: string): Buffer {
 
 /** `signature`: the 64 bytes of RFC 8032. */
 export function writeAgentSignature(signature: Uint8Array): Buffer {
-  return framed(sshBytes({ byte: types.signResponse }, sshBytes(keyType, signature)));
+  return framed(sshBytes({ byte: types.signResponse }, sshBytes(sshKeyType, signature)));
 }
 
 /** Whose sign-in `data` is, where it is one with this key and nothing else (RFC 4252 7); undefined otherwise. */
@@ -78,7 +78,7 @@ export function signInUser(data: Buffer, key: Buffer): string | undefined {
     const words = [reader.string(), reader.string()].map((word) => word.toString('latin1')).join(' ');
     const isSigned = reader.boolean();
     const type = reader.string().toString('latin1');
-    const fits = words === 'ssh-connection publickey' && isSigned && type === keyType;
+    const fits = words === 'ssh-connection publickey' && isSigned && type === sshKeyType;
     return isRequest && fits && reader.string().equals(key) && reader.done ? user : undefined;
   } catch (error) {
     if (error instanceof SshFormatError) return undefined;

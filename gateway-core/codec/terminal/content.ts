@@ -19,7 +19,8 @@ export class TerminalContent implements ContentProjection {
   *items(stream: ContentStream, bytes: Buffer): Generator<ProjectedItem> {
     if (!isTerminalStream(stream)) return;
     if (stream === 'terminal-size') {
-      yield sizeOf(bytes);
+      const size = sizeOf(bytes);
+      yield size === undefined ? unreadableSize : { kind: 'size', ...size };
       return;
     }
     const text = this.#text(stream).push(bytes);
@@ -40,10 +41,16 @@ export class TerminalContent implements ContentProjection {
   }
 }
 
-function sizeOf(bytes: Buffer): ProjectedItem {
+const unreadableSize: ProjectedItem = {
+  kind: 'problem',
+  code: 'content-unreadable',
+  text: 'a size of the terminal cannot be read',
+};
+
+/** What a `terminal-size` says (contract/recorder.ts). Undefined: it is none. */
+export function sizeOf(bytes: Uint8Array): { readonly columns: number; readonly rows: number } | undefined {
   const [, columns, rows] = /^(\d{1,5})x(\d{1,5})$/.exec(String.fromCharCode(...bytes.subarray(0, 16))) ?? [];
   const size = { columns: Number(columns), rows: Number(rows) };
   const isSize = (value: number): boolean => value >= 1 && value <= sizeMax;
-  if (isSize(size.columns) && isSize(size.rows)) return { kind: 'size', ...size };
-  return { kind: 'problem', code: 'content-unreadable', text: 'a size of the terminal cannot be read' };
+  return isSize(size.columns) && isSize(size.rows) ? size : undefined;
 }

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import ssh2, { type AuthContext, type AuthenticationType, type Connection, type Server } from 'ssh2';
-import { algorithms, versionLine } from '../../contract/ssh-algorithms.js';
+import { offeredAlgorithms, versionLine } from '../../contract/ssh-algorithms.js';
 import { isDeviceKey, isQuestion, signedKey } from './device-key.js';
 import type { HostIdentity } from './host-identity.js';
 import { Leg, loadLibrary, streamOf } from './library.js';
@@ -45,12 +45,7 @@ export class SshDoor {
     this.#server = new ssh2.Server({
       hostKeys: [identity.privateKey],
       ident: versionLine,
-      algorithms: {
-        kex: [...algorithms.kex],
-        cipher: [...algorithms.cipher],
-        hmac: [...algorithms.hmac],
-        compress: [...algorithms.compress],
-      },
+      algorithms: offeredAlgorithms(),
     });
     this.#server.on('connection', (client, info) => {
       const stream = streamOf(client);

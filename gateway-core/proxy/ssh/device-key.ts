@@ -1,8 +1,8 @@
 import { createPublicKey, verify } from 'node:crypto';
 import type { AuthContext, PublicKeyAuthContext } from 'ssh2';
 import { SshFormatError, SshReader } from '../../codec/ssh/wire.js';
+import { sshKeyType } from '../../contract/ssh-key.js';
 
-const keyType = 'ssh-ed25519';
 const keyBytes = 32;
 const signatureBytes = 64;
 
@@ -13,7 +13,7 @@ export function isQuestion(context: AuthContext): context is PublicKeyAuthContex
 
 /** Whether it is an Ed25519 key (RFC 8709): devices have no others. */
 export function isDeviceKey({ algo, data }: PublicKeyAuthContext['key']): boolean {
-  return algo === keyType && ed25519(data) !== undefined;
+  return algo === sshKeyType && ed25519(data) !== undefined;
 }
 
 /**
@@ -21,11 +21,11 @@ export function isDeviceKey({ algo, data }: PublicKeyAuthContext['key']): boolea
  * (RFC 4252 7: `blob`, which the package puts together from what it received). Undefined otherwise.
  */
 export function signedKey({ key, blob, signature }: PublicKeyAuthContext): string | undefined {
-  const x = key.algo === keyType ? ed25519(key.data) : undefined;
+  const x = key.algo === sshKeyType ? ed25519(key.data) : undefined;
   if (x === undefined || blob === undefined || signature?.length !== signatureBytes) return undefined;
   const jwk = { kty: 'OKP', crv: 'Ed25519', x: x.toString('base64url') };
   const right = verify(null, blob, createPublicKey({ key: jwk, format: 'jwk' }), signature);
-  return right ? `${keyType} ${key.data.toString('base64')}` : undefined;
+  return right ? `${sshKeyType} ${key.data.toString('base64')}` : undefined;
 }
 
 /** The 32 bytes of a well-formed key, and nothing around them: two spellings of one key would be two keys. */
@@ -34,7 +34,7 @@ function ed25519(blob: Buffer): Buffer | undefined {
     const reader = new SshReader(blob);
     const type = reader.string().toString('latin1');
     const x = reader.string();
-    return type === keyType && x.length === keyBytes && reader.done ? x : undefined;
+    return type === sshKeyType && x.length === keyBytes && reader.done ? x : undefined;
   } catch (error) {
     if (error instanceof SshFormatError) return undefined;
     throw error;

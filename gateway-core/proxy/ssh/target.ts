@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import ssh2, { type AnyAuthMethod, type Client } from 'ssh2';
 import { ThroughlineError } from '../../contract/errors.js';
-import { algorithms, hostKeyAlgorithms, versionLine } from '../../contract/ssh-algorithms.js';
+import { hostKeyAlgorithms, offeredAlgorithms, versionLine } from '../../contract/ssh-algorithms.js';
 import { dialSocket, unreachable } from '../dial.js';
 import { Leg } from './library.js';
 
@@ -99,13 +99,7 @@ function signIn(
         sock: socket,
         ident: versionLine,
         username: credential.user,
-        algorithms: {
-          kex: [...algorithms.kex],
-          cipher: [...algorithms.cipher],
-          hmac: [...algorithms.hmac],
-          compress: [...algorithms.compress],
-          serverHostKey: offered(hostKeys.types),
-        },
+        algorithms: { ...offeredAlgorithms(), serverHostKey: offered(hostKeys.types) },
         keepaliveInterval: 0,
         readyTimeout: 0,
         hostVerifier: (key: Buffer, verify: (ok: boolean) => void) => {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sizeOf } from '../../codec/terminal/content.js';
 import { Utf8Text } from '../../codec/terminal/utf8.js';
 import type { ReplayItem } from '../../contract/api.js';
 import type { AuditEventInput, WatchEnd } from '../../contract/events.js';
@@ -293,9 +294,4 @@ function outputItems(output: OutputText, { pieces, lost }: Taken, atMs: number):
   for (const piece of pieces) if (piece.kind === 'bytes') text += output.text.push(piece.bytes);
   if (text === '' && lost === undefined) return [];
   return [{ kind: 'output', seq, stream, atMs, text, cut: lost !== undefined }];
-}
-
-function sizeOf(bytes: Uint8Array): { columns: number; rows: number } | undefined {
-  const [, columns, rows] = /^(\d{1,5})x(\d{1,5})$/.exec(String.fromCharCode(...bytes.subarray(0, 16))) ?? [];
-  return columns === undefined ? undefined : { columns: Number(columns), rows: Number(rows) };
 }

@@ -13,7 +13,7 @@ import ssh2, {
   type SFTPWrapper,
   type WindowChangeInfo,
 } from 'ssh2';
-import { algorithms } from '../../../contract/ssh-algorithms.js';
+import { offeredAlgorithms } from '../../../contract/ssh-algorithms.js';
 import { isQuestion, signedKey } from '../../../proxy/ssh/device-key.js';
 import { streamOf } from '../../../proxy/ssh/library.js';
 import { serveFiles } from './files.js';
@@ -34,12 +34,7 @@ export async function startBuiltIn(directory: string, home: string): Promise<Run
     {
       hostKeys: [readFileSync(join(directory, 'host_key'))],
       ident: 'ThroughlineDemo',
-      algorithms: {
-        kex: [...algorithms.kex],
-        cipher: [...algorithms.cipher],
-        hmac: [...algorithms.hmac],
-        compress: [...algorithms.compress],
-      },
+      algorithms: offeredAlgorithms(),
     },
     (connection) => {
       connections.add(connection);
