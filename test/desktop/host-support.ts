@@ -1,7 +1,6 @@
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import type { PeerLookUp } from '../../gateway-core/agent/tunnel/peer.js';
@@ -11,6 +10,7 @@ import { createKeys, type Keys } from '../../main/browser-host/keys.js';
 import { startBrowserServer } from '../../main/browser-host/server.js';
 import { createDispatcher, type Dispatcher } from '../../main/ipc/dispatcher.js';
 import { rendererFiles } from '../../main/renderer-files/files.js';
+import { temporaryFolder } from '../folders.js';
 
 /** A browser host whose calls do nothing but note that they ran. */
 export interface TestHost {
@@ -32,7 +32,7 @@ const page = '<!doctype html><title>Throughline</title><p id="page">the page</p>
 export async function startTestHost(
   options: { lookUp?: PeerLookUp; answer?: (name: string) => Promise<unknown> } = {},
 ): Promise<TestHost> {
-  const directory = mkdtempSync(join(tmpdir(), 'throughline-host-'));
+  const directory = temporaryFolder('throughline-host-');
   const renderer = join(directory, 'renderer');
   mkdirSync(join(renderer, 'assets'), { recursive: true });
   writeFileSync(join(renderer, 'index.html'), page);

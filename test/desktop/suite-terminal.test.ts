@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -11,11 +10,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually } from '../eventually.js';
+import { temporaryFolder } from '../folders.js';
 import { expectAccessible, picturesOfFailures, see, wide } from './app.js';
 import { startTerminalHost, type TerminalHost } from './terminal-host.js';
 
@@ -29,7 +28,7 @@ let gate: Promise<void> = Promise.resolve();
 const complaints: string[] = [];
 
 beforeAll(async () => {
-  root = mkdtempSync(join(tmpdir(), 'throughline-target-'));
+  root = temporaryFolder('throughline-target-');
   mkdirSync(join(root, 'srv', 'app'), { recursive: true });
   writeFileSync(join(root, 'srv', 'app', 'config.yaml'), 'port: 8080\n');
   writeFileSync(join(root, 'srv', 'app', 'server.log'), 'x'.repeat(200_000));
@@ -331,7 +330,7 @@ it('a file that is dropped on the list is uploaded', async () => {
 });
 
 it('a folder goes up with all that is in it; what is there already is asked about once', async () => {
-  const local = mkdtempSync(join(host.directory, 'up-'));
+  const local = temporaryFolder('up-', host.directory);
   const tree = join(local, 'site');
   mkdirSync(join(tree, 'css', 'empty'), { recursive: true });
   for (let index = 0; index < 12; index += 1)

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { toBridgeError } from '../../gateway-core/agent/service/failure.js';
 import { createSshEngine, type SshEngine } from '../../gateway-core/agent/ssh/index.js';
@@ -15,6 +14,7 @@ import { createDispatcher } from '../../main/ipc/dispatcher.js';
 import { BridgeFailure } from '../../main/ipc/failure.js';
 import { createHostHandlers } from '../../main/ipc/host-handlers.js';
 import { rendererFiles } from '../../main/renderer-files/files.js';
+import { temporaryFolder } from '../folders.js';
 import { cloneRoot } from '../live/harness.js';
 import { type SshTarget, type SshTargetOptions, startSshTarget } from '../ssh-target/server.js';
 
@@ -39,7 +39,7 @@ export async function startTerminalHost(
   preferred: Partial<Preferences> = {},
 ): Promise<TerminalHost> {
   const target = await startSshTarget(options);
-  const directory = mkdtempSync(join(tmpdir(), 'throughline-terminal-'));
+  const directory = temporaryFolder('throughline-terminal-');
   const opened: string[] = [];
   let preferences: Preferences = { ...defaultPreferences, ...preferred };
   let workspace = '';

@@ -1,9 +1,9 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { temporaryFolder } from '../folders.js';
 
 /** Programs that a test starts, and the certainty that they end: everything is stopped by its own process id. */
 
@@ -41,7 +41,7 @@ export function createScope(): Scope {
   return {
     directory: (mode = 0o700) => {
       // Below /var/tmp an unprivileged server can reach its data, which it cannot below root's home.
-      const path = mkdtempSync(join(process.platform === 'linux' ? '/var/tmp' : tmpdir(), 'throughline-'));
+      const path = temporaryFolder('throughline-', process.platform === 'linux' ? '/var/tmp' : tmpdir());
       chmodSync(path, mode);
       works.push(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
       return path;

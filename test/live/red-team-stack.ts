@@ -1,6 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadParser } from '../../gateway-core/codec/postgres/statement/index.js';
 import type { Actor } from '../../gateway-core/contract/chain.js';
@@ -20,6 +19,7 @@ import { demoConnection, demoPolicies } from '../../gateway-core/server/demo/def
 import { demoTarget } from '../../gateway-core/server/demo/target.js';
 import { openJournal } from '../../gateway-core/store/journal/journal.js';
 import { openJournalSource } from '../../gateway-core/store/journal/source.js';
+import { temporaryFolder } from '../folders.js';
 import { packet, query, type RawSocket, rawSocket, startupPacket } from './postgres-socket.js';
 
 /** The proxy's rooms alone, composed in this process in front of a PostgreSQL of its own or a hostile target. */
@@ -52,7 +52,7 @@ const key = Buffer.alloc(32, 1);
 
 export async function startStack(): Promise<Stack> {
   await loadParser();
-  const directory = mkdtempSync(join(tmpdir(), 'throughline-red-team-'));
+  const directory = temporaryFolder('throughline-red-team-');
   const database = demoTarget(join(directory, 'target'));
   const socketDirectory = await database.start(password);
   const journalDirectory = join(directory, 'journal');

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { ancestorsOf, isChainUnchanged } from './ancestors.js';
 import { type Ends, endsOf } from './ends.js';
-import { factsOf, hasEnded, type ProcessFacts } from './facts.js';
+import { factsOf, hasEnded, type ProcessFacts, type Recognise } from './facts.js';
 import { type HolderSearch, type Holding, openHolderSearch } from './holders.js';
 import { lineageLimits } from './limits.js';
 import { loadNative } from './native.js';
@@ -42,8 +42,11 @@ export interface AttributeOptions {
   readonly endsOf?: (socket: Socket) => Promise<Ends | undefined>;
 }
 
-/** An accepted, paused loopback socket in, never an exception out. Reads nothing from the socket. */
-export type Attribute = (socket: Socket) => Promise<Attribution>;
+/**
+ * An accepted, paused loopback socket in, never an exception out. Reads nothing from the socket. `recognise`: which of
+ * the processes are known agents.
+ */
+export type Attribute = (socket: Socket, recognise?: Recognise) => Promise<Attribution>;
 
 export function openAttribution(options: AttributeOptions): Attribute {
   const { proc } = options;
@@ -54,7 +57,7 @@ export function openAttribution(options: AttributeOptions): Attribute {
   });
   const peerOf = options.peerOf ?? (async (ends) => findPeerSocket(ends, await loadNative()));
   const findEnds = options.endsOf ?? endsOf;
-  return async (socket) => {
+  return async (socket, recognise) => {
     if (process.platform !== 'linux') return unattributed('platform');
     const ends = await findEnds(socket);
     const bootId = proc.bootId();
@@ -66,7 +69,7 @@ export function openAttribution(options: AttributeOptions): Attribute {
       const peer = await peerOf(ends);
       if (peer === undefined) return unattributed('gone');
       if (peer.uid !== process.geteuid?.()) return unattributed('other-user');
-      const found = await attributeTo(proc, search, peer);
+      const found = await attributeTo(proc, search, peer, recognise);
       if ('processes' in found) {
         recent.add(found.processes);
         return { kind: 'attributed', bootId, uid: peer.uid, ...found };
@@ -101,13 +104,18 @@ const failures: Readonly<Record<'ambiguous' | 'nobody' | 'gone' | 'changed' | 't
   'too-deep': { reason: 'ambiguous', final: true },
 };
 
-async function attributeTo(proc: Proc, search: HolderSearch, peer: PeerSocket): Promise<Attributed | Failed> {
+async function attributeTo(
+  proc: Proc,
+  search: HolderSearch,
+  peer: PeerSocket,
+  recognise: Recognise | undefined,
+): Promise<Attributed | Failed> {
   const found = await search.find(peer.inode);
   if (found.kind !== 'held') return failures[found.kind];
   const ancestry = ancestorsOf(proc, found.by.pid);
   if (ancestry.kind !== 'chain') return failures[ancestry.kind];
   const { chain } = ancestry;
-  const processes = chain.map((stat) => factsOf(proc, stat));
+  const processes = chain.map((stat) => factsOf(proc, stat, recognise));
   // The facts were read between two readings of who is who, so they are those processes' facts.
   if (!isChainUnchanged(proc, chain)) return failures.changed;
   const startTicks = chain[0]?.startTicks ?? '';

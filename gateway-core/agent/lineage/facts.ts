@@ -12,6 +12,17 @@ export interface ProcessId {
   readonly startTicks: string;
 }
 
+/** What a process executes, with all its words: secrets may be among them, so nothing here is kept or shown. */
+export interface Execution {
+  readonly exe: string | undefined;
+  /** `comm`. */
+  readonly name: string;
+  readonly words: readonly string[];
+}
+
+/** Whether a process is a known agent program, and which. */
+export type Recognise = (execution: Execution) => string | undefined;
+
 /** What a process shows about itself. All but pid and start time is the process' own say, made fit to be shown. */
 export interface ProcessFacts extends ProcessId {
   /** The program that was executed; undefined where it may not be looked at, as another user's. */
@@ -20,6 +31,8 @@ export interface ProcessFacts extends ProcessId {
   readonly name: string;
   /** Without secrets, bounded; a last word `…` stands for more. */
   readonly arguments: readonly string[];
+  /** As which agent it was recognised, where anybody asked. */
+  readonly agent?: string;
   readonly cgroup?: string;
   /** Claims of the process, not proofs. */
   readonly markers: { readonly delegation?: string };
@@ -29,10 +42,15 @@ export interface ProcessFacts extends ProcessId {
 export const delegationVariable = 'THROUGHLINE_DELEGATION';
 const delegationId = /^dlg_[0-9A-HJKMNP-TV-Z]{26}$/;
 
-export function factsOf(proc: Proc, { pid, startTicks, name }: Stat): ProcessFacts {
+/**
+ * INVARIANT: `recognise` sees the words as they are. Redaction hides what looks random, and a program in a folder of
+ * such a name would act as the person.
+ */
+export function factsOf(proc: Proc, { pid, startTicks, name }: Stat, recognise?: Recognise): ProcessFacts {
   const exe = proc.executable(pid);
   const { words, cut } = proc.commandLine(pid);
   const cgroup = proc.cgroup(pid);
+  const agent = recognise?.({ exe, name, words });
   const delegation = proc.environmentVariable(pid, delegationVariable);
   return {
     pid,
@@ -40,6 +58,7 @@ export function factsOf(proc: Proc, { pid, startTicks, name }: Stat): ProcessFac
     exe: exe === undefined ? undefined : bounded(exe),
     name: bounded(name),
     arguments: redactArguments(words, cut),
+    ...(agent === undefined ? {} : { agent }),
     ...(cgroup === undefined ? {} : { cgroup: bounded(cgroup) }),
     markers: delegation !== undefined && delegationId.test(delegation) ? { delegation } : {},
   };

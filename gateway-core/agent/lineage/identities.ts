@@ -1,4 +1,4 @@
-import type { ProcessFacts } from './facts.js';
+import type { Execution } from './facts.js';
 
 /** What a process executes, by every name that it goes by, and the words behind that. */
 export interface Identities {
@@ -31,11 +31,7 @@ const meaningless =
   /^(?:cli|index|main|bin|app|start|run|__main__|dist|build|lib|libexec|src|out|esm|cjs|versions|current)$/;
 const version = /^v?\d+(?:[.-][\w.+-]*)?$/;
 
-export function identitiesOf({
-  exe,
-  name,
-  arguments: all,
-}: Pick<ProcessFacts, 'exe' | 'name' | 'arguments'>): Identities {
+export function identitiesOf({ exe, name, words: all }: Execution): Identities {
   // A program that set its title has one word with spaces in it: `npm exec @openai/codex`.
   const words = all.length === 1 && (all[0] ?? '').includes(' ') ? (all[0] ?? '').split(' ') : all;
   const [first = '', ...rest] = words;

@@ -1,4 +1,4 @@
-import type { ProcessFacts } from './facts.js';
+import type { Execution } from './facts.js';
 import { identitiesOf } from './identities.js';
 
 /** A program that acts on its own behalf below a person. */
@@ -94,14 +94,10 @@ const known: readonly KnownProgram[] = [
  * Which agent this process is, by what it executes and not by what it reads: `vim codex` is none. `own` comes before
  * the table. A process can hide from this; what it cannot hide is whose child it is.
  */
-export function recognise(
-  process: Pick<ProcessFacts, 'exe' | 'name' | 'arguments'>,
-  own: readonly AgentProgram[] = [],
-): { readonly name: string } | undefined {
-  const { names, words } = identitiesOf(process);
+export function recognise(execution: Execution, own: readonly AgentProgram[] = []): string | undefined {
+  const { names, words } = identitiesOf(execution);
   const programs: readonly KnownProgram[] = [...own, ...known];
-  const found = programs.find(
+  return programs.find(
     ({ match, when }) => match.some((each) => names.has(each)) && (when === undefined || when(words)),
-  );
-  return found === undefined ? undefined : { name: found.name };
+  )?.name;
 }

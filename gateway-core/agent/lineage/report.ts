@@ -1,16 +1,13 @@
 import { delegationLimits, type Lineage, type ReportedProcess } from '../../contract/delegation.js';
 import { ancestorsOf } from './ancestors.js';
 import type { Attribution } from './attribute.js';
-import { factsOf, type ProcessFacts } from './facts.js';
+import { factsOf, type ProcessFacts, type Recognise } from './facts.js';
 import { openProc } from './proc.js';
 
-/** Whether a process is a known agent program, and which. */
-export type Recognise = (process: ProcessFacts) => { readonly name: string } | undefined;
-
 /** What the gateway is told of an attribution: bounded, the processes nearest to the socket in most detail. */
-export function reportOf(attribution: Attribution, recognise: Recognise): Lineage {
+export function reportOf(attribution: Attribution): Lineage {
   if (attribution.kind === 'unattributed') return { kind: 'unattributed', reason: attribution.reason };
-  return bounded(attribution.bootId, attribution.processes, recognise);
+  return bounded(attribution.bootId, attribution.processes);
 }
 
 /** Who stands behind this process itself, for what it does on its own. Leaf: this process, as `name` if given. */
@@ -28,14 +25,13 @@ export function lineageOf(pid: number, recognise: Recognise, name?: string): Lin
   return bounded(
     bootId,
     ancestry.chain.map((stat, index) =>
-      factsOf(proc, index === 0 && name !== undefined ? { ...stat, name } : stat),
+      factsOf(proc, index === 0 && name !== undefined ? { ...stat, name } : stat, recognise),
     ),
-    recognise,
   );
 }
 
-function bounded(bootId: string, facts: readonly ProcessFacts[], recognise: Recognise): Lineage {
-  const processes = facts.slice(0, delegationLimits.processesMax).map((each) => processOf(each, recognise));
+function bounded(bootId: string, facts: readonly ProcessFacts[]): Lineage {
+  const processes = facts.slice(0, delegationLimits.processesMax).map(processOf);
   const lineage: Lineage = { kind: 'attributed', bootId, processes };
   // What is dropped first is what says least about the socket: command lines and paths of distant ancestors.
   for (const name of ['arguments', 'exe'] as const) {
@@ -47,8 +43,8 @@ function bounded(bootId: string, facts: readonly ProcessFacts[], recognise: Reco
 const isTooLong = (lineage: Lineage): boolean =>
   Buffer.byteLength(JSON.stringify(lineage)) > delegationLimits.lineageBytesMax;
 
-function processOf(facts: ProcessFacts, recognise: Recognise): ReportedProcess {
-  const agent = recognise(facts)?.name.slice(0, delegationLimits.labelCharactersMax);
+function processOf(facts: ProcessFacts): ReportedProcess {
+  const agent = facts.agent?.slice(0, delegationLimits.labelCharactersMax);
   const words = facts.arguments
     .slice(0, delegationLimits.argumentsMax)
     .map((word) => word.slice(0, delegationLimits.argumentCharactersMax));

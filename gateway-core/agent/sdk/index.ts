@@ -14,6 +14,7 @@ import { type Gateway, openGateway } from '../client/gateway.js';
 import { inheritedDelegation } from '../client/inherited.js';
 import { openState } from '../client/state.js';
 import { notSignedIn } from '../client/tickets.js';
+import type { Recognise } from '../lineage/facts.js';
 import { recognise, self } from '../lineage/index.js';
 import { lineageOf } from '../lineage/report.js';
 import { requestLineage, socketLooking } from '../tunnel/behind.js';
@@ -55,7 +56,7 @@ export async function openParent(options: ParentOptions = {}): Promise<Parent> {
   const settings = await state.settings();
   const url = options.gateway ?? env['THROUGHLINE_GATEWAY'] ?? settings.gateway;
   if (url === undefined) throw notSignedIn('any gateway');
-  const known = (each: Parameters<typeof recognise>[0]) => recognise(each, settings.agents);
+  const known: Recognise = (execution) => recognise(execution, settings.agents);
   const gateway = await openGateway(url, {
     state,
     lineage: await requestLineage(state),

@@ -12,7 +12,7 @@ import type { TunnelOptions } from './tunnel.js';
 /** Who stands behind what this process asks for itself, as `name` if given; asked anew each time. */
 export async function requestLineage(state: ClientState, name?: string): Promise<() => Lineage | undefined> {
   const { agents } = await state.settings();
-  return () => ownLineage((process) => recognise(process, agents), name);
+  return () => ownLineage((execution) => recognise(execution, agents), name);
 }
 
 /** What a tunnel asks about each of its sockets. */
@@ -28,9 +28,9 @@ export async function socketLooking(state: ClientState): Promise<Looking> {
   if (lookUp === 'never') return { lookUp, attribute: () => Promise.resolve(switchedOff) };
   return {
     attribute: async (socket: Socket) => {
-      const found = await attribute(socket);
+      const found = await attribute(socket, (execution) => recognise(execution, agents));
       return {
-        lineage: reportOf(found, (process) => recognise(process, agents)),
+        lineage: reportOf(found),
         stillHolds: () => found.kind === 'unattributed' || found.stillHolds(),
       };
     },
@@ -55,7 +55,8 @@ export async function personsOwn(
     if (lookUp === 'never' || native === undefined) return true;
     const descriptor: unknown = Reflect.get(Reflect.get(socket, '_handle') ?? {}, 'fd');
     const pid = typeof descriptor === 'number' ? native.peerProcess(descriptor) : undefined;
-    const lineage = pid === undefined ? undefined : lineageOf(pid, (process) => recognise(process, agents));
+    const lineage =
+      pid === undefined ? undefined : lineageOf(pid, (execution) => recognise(execution, agents));
     if (lineage === undefined) return false;
     try {
       const { chain } = await gateway.json({ method: 'GET', path: paths.whoami, lineage }, WhoAmI);
