@@ -5,6 +5,7 @@ import { ThroughlineError } from '../contract/errors.js';
 import type { WatchItem } from '../contract/watch.js';
 import type { Context } from './context.js';
 import { dim, print, printBlock, printJson } from './output.js';
+import { onSignal } from './signals.js';
 
 type ScreenItem = Extract<WatchItem, { kind: 'screen' | 'terminal' | 'size' }>;
 
@@ -16,12 +17,10 @@ export async function followSession(context: Context, gateway: Gateway, session:
   let left = false;
   for (;;) {
     const following = api.watch(gateway, session);
-    const leave = (): void => {
+    const unheard = onSignal(() => {
       left = true;
       following.abort();
-    };
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-    for (const signal of signals) process.once(signal, leave);
+    });
     const screen = new FollowedScreen(context);
     let last: WatchItem | undefined;
     try {
@@ -32,7 +31,7 @@ export async function followSession(context: Context, gateway: Gateway, session:
       }
     } finally {
       screen.leave();
-      for (const signal of signals) process.off(signal, leave);
+      unheard();
     }
     if (left) return 0;
     // Whoever still may is let in again: every so often the sign-in is asked for anew.

@@ -3,13 +3,14 @@ import type { Gateway } from '../agent/client/gateway.js';
 import { registerSshKey } from '../agent/client/ssh-key.js';
 import type { ClientState } from '../agent/client/state.js';
 import { personsOwn } from '../agent/tunnel/behind.js';
-import { shellWord } from '../agent/tunnel/lines.js';
+import { sshCommand } from '../agent/tunnel/lines.js';
 import { hostKeysOf, keepNativeSshFiles, nativeKey, removeNativeKey } from '../agent/tunnel/ssh-files.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { usableConnection } from './connection.js';
 import type { Context } from './context.js';
 import { listenerOf } from './listener.js';
 import { bold, print, printJson } from './output.js';
+import { printSshWays } from './ssh-ways.js';
 import { localTime } from './values.js';
 
 /**
@@ -64,7 +65,7 @@ interface NativePlace {
 
 function announce(context: Context, { include, ...place }: NativePlace): void {
   const { connection, host, port, config, fingerprint, expiresAt } = place;
-  const command = `ssh -F ${shellWord(config)} ${connection}`;
+  const command = sshCommand(connection, config);
   if (context.json)
     return printJson(context.stdout, { ...place, protocol: 'ssh', user: connection, command, native: true });
   const { stdout } = context;
@@ -73,13 +74,7 @@ function announce(context: Context, { include, ...place }: NativePlace): void {
     bold(connection),
     ` at the gateway’s own listener, ${host}:${port}, until ${localTime(expiresAt)}`,
   );
-  print(stdout);
-  print(stdout, `  ${command}`);
-  print(stdout);
-  print(stdout, 'For every tool that reads ~/.ssh/config, put this line at its top, once:');
-  print(stdout);
-  print(stdout, `  Include ${include}`);
-  print(stdout);
+  printSshWays(stdout, command, include);
   print(
     stdout,
     `The key (${fingerprint}) is in this process only, opens this connection only, and is over with it.`,

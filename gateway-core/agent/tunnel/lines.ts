@@ -66,13 +66,18 @@ export function tunnelLines(place: TunnelAddress & { readonly database: string }
   ];
 }
 
+/** ssh to a connection by the files that were written for it. */
+export function sshCommand(connection: string, config: string): string {
+  return `ssh -F ${shellWord(config)} ${connection}`;
+}
+
 /** The same for a tunnel to an SSH connection. */
 export function sshLines(
   connection: string,
   { config, include }: { config: string; include: string },
 ): TunnelLine[] {
   return [
-    { name: 'ssh', text: `ssh -F ${shellWord(config)} ${connection}` },
+    { name: 'ssh', text: sshCommand(connection, config) },
     { name: '~/.ssh/config', text: `Include ${include}` },
   ];
 }

@@ -7,6 +7,7 @@ import { ThroughlineError } from '../../contract/errors.js';
 import { ConnectionName } from '../../contract/ids.js';
 import { type Context, chosenGateway, type Input, type Run, stateOf, withGateway } from '../context.js';
 import { bold, print, printJson, yellow } from '../output.js';
+import { onSignal } from '../signals.js';
 
 /**
  * The desktop's agent process without the desktop: tunnels that stay open, each at its port of last time, over breaks
@@ -27,8 +28,7 @@ export const run: Run = async (context, input) => {
   }
   const over = new AbortController();
   const ended = new Promise<ThroughlineError | undefined>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-      process.once(signal, () => resolve(undefined));
+    onSignal(() => resolve(undefined));
     over.signal.addEventListener('abort', () => resolve(over.signal.reason as ThroughlineError));
   });
   const tell = teller(context, (reason) => over.abort(reason));

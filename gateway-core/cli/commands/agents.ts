@@ -3,6 +3,7 @@ import type { Gateway } from '../../agent/client/gateway.js';
 import type { AgentChange, AgentNode } from '../../contract/delegation.js';
 import { type Context, type Run, withGateway } from '../context.js';
 import { bold, dim, type Part, print, printJson } from '../output.js';
+import { onSignal } from '../signals.js';
 import { counted, localTime } from '../values.js';
 
 export const run: Run = (context, input) =>
@@ -32,7 +33,7 @@ async function watch(context: Context, gateway: Gateway): Promise<void> {
     );
   };
   const feed = api.live(gateway);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => feed.abort());
+  onSignal(() => feed.abort());
   const read = async (): Promise<void> => {
     const at = new Date().toISOString();
     for (const node of await api.agents(gateway))

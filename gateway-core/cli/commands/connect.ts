@@ -2,7 +2,7 @@ import { api } from '../../agent/client/api.js';
 import type { Gateway } from '../../agent/client/gateway.js';
 import type { ClientState } from '../../agent/client/state.js';
 import { socketLooking } from '../../agent/tunnel/behind.js';
-import { psqlCommand, shellWord } from '../../agent/tunnel/lines.js';
+import { psqlCommand, sshCommand } from '../../agent/tunnel/lines.js';
 import { type Passfile, passfileOf } from '../../agent/tunnel/passfile.js';
 import { hostKeysOf, keepSshFiles, type SshTunnelPlace } from '../../agent/tunnel/ssh-files.js';
 import { openTunnel, type Tunnel, type TunnelEvent } from '../../agent/tunnel/tunnel.js';
@@ -18,6 +18,8 @@ import {
 } from '../context.js';
 import { failureOf, printFailure } from '../failure.js';
 import { bold, print, printJson } from '../output.js';
+import { onSignal } from '../signals.js';
+import { printSshWays } from '../ssh-ways.js';
 import { parseWhole } from '../values.js';
 
 export const run: Run = (context, input) => {
@@ -137,7 +139,7 @@ function announceSsh(
   { connection, host, port, socket }: SshTunnelPlace,
   { config, include }: ReturnType<typeof keepSshFiles>,
 ): void {
-  const command = `ssh -F ${shellWord(config)} ${connection}`;
+  const command = sshCommand(connection, config);
   if (context.json) {
     const at = socket === undefined ? { host, port } : { host, port, socket };
     const place = { connection, protocol: 'ssh', ...at, user: connection, command, config };
@@ -145,19 +147,13 @@ function announceSsh(
   }
   const { stdout } = context;
   print(stdout, bold(connection), ` is open on ${socket ?? `${host}:${port}`}`);
-  print(stdout);
-  print(stdout, `  ${command}`);
-  print(stdout);
-  print(stdout, 'For every tool that reads ~/.ssh/config, put this line at its top, once:');
-  print(stdout);
-  print(stdout, `  Include ${include}`);
-  print(stdout);
+  printSshWays(stdout, command, include);
   print(stdout, 'No key or password is needed; only your own processes are let in. Ctrl-C ends it.');
 }
 
 function interrupted(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+    onSignal(resolve);
   });
 }
 

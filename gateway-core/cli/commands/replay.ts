@@ -15,6 +15,7 @@ import { followSession } from '../follow.js';
 import { print, printJson } from '../output.js';
 import { type ReplayPart, writeReplayPart } from '../replay-file.js';
 import { createReplayPrinter } from '../replay-printer.js';
+import { onSignal } from '../signals.js';
 import { createTerminalPlayer } from '../terminal-player.js';
 
 /** A pause in the session is not sat out in full: the printer says how long it was. */
@@ -71,9 +72,7 @@ async function show(
   let deleted: string | undefined;
   // Whoever has seen enough gets their screen back.
   const left = new AbortController();
-  const leave = (): void => left.abort();
-  const signals = player === undefined ? [] : (['SIGINT', 'SIGTERM', 'SIGHUP'] as const);
-  for (const signal of signals) process.once(signal, leave);
+  const unheard = player === undefined ? undefined : onSignal(() => left.abort());
   try {
     for await (const item of items) {
       // Another session of a file begins at its own zero.
@@ -94,7 +93,7 @@ async function show(
     }
   } finally {
     player?.stop();
-    for (const signal of signals) process.off(signal, leave);
+    unheard?.();
   }
   if (left.signal.aborted) return { problems: 0, others: 1, deleted: undefined };
   printer.flush();
