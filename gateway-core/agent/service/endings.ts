@@ -2,6 +2,7 @@ import type { SessionView } from '../../contract/api.js';
 import type { EndCause } from '../../contract/events.js';
 import type { Emit } from './emit.js';
 import { serviceLimits } from './limits.js';
+import { Once } from './once.js';
 import { WatchedNotices } from './watched-notices.js';
 
 /** Ends that a person did not cause and wants to hear of, also with the window closed. */
@@ -21,7 +22,7 @@ interface Ended {
 export class Endings {
   readonly #emit: Emit;
   readonly #watched: WatchedNotices;
-  readonly #seen = new Set<string>();
+  readonly #told = new Once(serviceLimits.endingsKeptMax);
   #waiting: Ended[] = [];
   #quietUntilMs = 0;
 
@@ -38,12 +39,7 @@ export class Endings {
   heard(session: SessionView, principal: string | undefined): void {
     this.#watched.heard(session, principal);
     const words = session.state === 'ended' ? told[session.endCause ?? 'client'] : undefined;
-    if (words === undefined || session.principal !== principal || this.#seen.has(session.id)) return;
-    this.#seen.add(session.id);
-    for (const oldest of this.#seen) {
-      if (this.#seen.size <= serviceLimits.endingsKeptMax) break;
-      this.#seen.delete(oldest);
-    }
+    if (words === undefined || session.principal !== principal || !this.#told.isFirst(session.id)) return;
     if (performance.now() < this.#quietUntilMs) return;
     if (this.#waiting.length === 0) setTimeout(() => this.#tell(), serviceLimits.endingsTogetherMs).unref();
     this.#waiting.push({ session, words });

@@ -1,6 +1,7 @@
 import type { SessionView } from '../../contract/api.js';
 import type { Emit } from './emit.js';
 import { serviceLimits } from './limits.js';
+import { Once } from './once.js';
 
 /**
  * Tells the person when somebody begins to watch a session of theirs, whichever program it is of: also with the window
@@ -8,7 +9,7 @@ import { serviceLimits } from './limits.js';
  */
 export class WatchedNotices {
   readonly #emit: Emit;
-  readonly #told = new Set<string>();
+  readonly #told = new Once(serviceLimits.endingsKeptMax);
 
   constructor(emit: Emit) {
     this.#emit = emit;
@@ -17,13 +18,7 @@ export class WatchedNotices {
   heard({ id, principal, connection, chain, watchers = [] }: SessionView, own: string | undefined): void {
     if (principal !== own) return;
     for (const { name, principal: by, since } of watchers) {
-      const key = `${id} ${by} ${since}`;
-      if (this.#told.has(key)) continue;
-      this.#told.add(key);
-      for (const oldest of this.#told) {
-        if (this.#told.size <= serviceLimits.endingsKeptMax) break;
-        this.#told.delete(oldest);
-      }
+      if (!this.#told.isFirst(`${id} ${by} ${since}`)) continue;
       this.#emit('notice', {
         level: 'warning',
         title: `${name} watches your session on ${connection}`.slice(0, 200),

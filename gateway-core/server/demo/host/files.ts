@@ -41,15 +41,9 @@ export function serveFiles(sftp: SFTPWrapper, home: string): void {
     handle.writeUInt32BE(last);
     return handle;
   };
-  let opening = 0;
   const opened = async (request: number, begin: () => Promise<Held>): Promise<void> => {
-    if (held.size + opening >= builtInLimits.handlesMax) throw new Refused('too many files are open');
-    opening += 1;
-    try {
-      sftp.handle(request, keep(await begin()));
-    } finally {
-      opening -= 1;
-    }
+    if (held.size >= builtInLimits.handlesMax) throw new Refused('too many files are open');
+    sftp.handle(request, keep(await begin()));
   };
   const of = (handle: Buffer): Held => {
     const found = handle.length === 4 ? held.get(handle.readUInt32BE()) : undefined;
@@ -66,7 +60,7 @@ export function serveFiles(sftp: SFTPWrapper, home: string): void {
    * Answers `request` with what `work` says, or with the status that fits its failure. One after the other: OpenSSH's
    * clients cut a file off where answers come in another order than questions.
    */
-  const answer = (request: number, work: () => Promise<void>): void => {
+  const answer = (request: number, work: () => Promise<void> | void): void => {
     before = before.then(work).catch((error: NodeJS.ErrnoException) => {
       sftp.status(request, statusOf(error));
     });
@@ -76,7 +70,7 @@ export function serveFiles(sftp: SFTPWrapper, home: string): void {
       await work();
       sftp.status(request, STATUS_CODE.OK);
     });
-  /** `last`: whether a link at its end is followed, too. */
+  /** `ending`: whether a link at its end is followed, too. */
   const place = (path: string, ending: 'follow' | 'keep' = 'follow'): Promise<string> =>
     below(home, path, ending);
 
@@ -88,9 +82,8 @@ export function serveFiles(sftp: SFTPWrapper, home: string): void {
     held.clear();
   });
   sftp.on('REALPATH', (request, path) =>
-    answer(request, async () => {
+    answer(request, () => {
       const filename = resolve(home, path);
-      await Promise.resolve();
       sftp.name(request, [{ filename, longname: filename, attrs: noAttributes }]);
     }),
   );
@@ -145,14 +138,10 @@ export function serveFiles(sftp: SFTPWrapper, home: string): void {
     answer(request, async () => sftp.attrs(request, attributesOf(await lstat(await place(path, 'keep'))))),
   );
   sftp.on('SETSTAT', (request, path, attributes) =>
-    done(request, async () => setAttributes(await place(path), attributes)),
+    done(request, async () => setAttributes(standingAt(await place(path)), attributes)),
   );
-  sftp.on('FSETSTAT', (request, handle, { mode, atime, mtime, size }) =>
-    done(request, async () => {
-      if (size !== undefined) await file(handle).truncate(size);
-      if (mode !== undefined) await file(handle).chmod(mode & 0o7777);
-      if (atime !== undefined && mtime !== undefined) await file(handle).utimes(atime, mtime);
-    }),
+  sftp.on('FSETSTAT', (request, handle, attributes) =>
+    done(request, async () => setAttributes(file(handle), attributes)),
   );
   sftp.on('MKDIR', (request, path) => done(request, async () => mkdir(await place(path, 'keep'), 0o700)));
   sftp.on('RMDIR', (request, path) => done(request, async () => rmdir(await place(path, 'keep'))));
@@ -211,10 +200,22 @@ function attributesOf({ mode, uid, gid, size, atimeMs, mtimeMs }: Stats): Attrib
   return { mode, uid, gid, size, atime: Math.floor(atimeMs / 1000), mtime: Math.floor(mtimeMs / 1000) };
 }
 
-async function setAttributes(path: string, { mode, atime, mtime, size }: Partial<Attributes>): Promise<void> {
-  if (size !== undefined) await truncate(path, size);
-  if (mode !== undefined) await chmod(path, mode & 0o7777);
-  if (atime !== undefined && mtime !== undefined) await utimes(path, atime, mtime);
+type Changeable = Pick<FileHandle, 'truncate' | 'chmod' | 'utimes'>;
+
+/** What stands at a path, without opening it: a folder cannot be opened for writing. */
+const standingAt = (path: string): Changeable => ({
+  truncate: (size) => truncate(path, size),
+  chmod: (mode) => chmod(path, mode),
+  utimes: (accessed, modified) => utimes(path, accessed, modified),
+});
+
+async function setAttributes(
+  what: Changeable,
+  { mode, atime, mtime, size }: Partial<Attributes>,
+): Promise<void> {
+  if (size !== undefined) await what.truncate(size);
+  if (mode !== undefined) await what.chmod(mode & 0o7777);
+  if (atime !== undefined && mtime !== undefined) await what.utimes(atime, mtime);
 }
 
 function statusOf({ code }: NodeJS.ErrnoException): number {
