@@ -1,62 +1,50 @@
-import { open, rename, rm } from 'node:fs/promises';
-import { ThroughlineError } from '../../contract/errors.js';
-import { copyDown, partOf } from './copy.js';
-import { reserveFile } from './local-names.js';
-import { statOf, withHandle } from './sftp.js';
+import type { TransferView } from '../../contract/bridge/ssh.js';
 import { Transfer, type TransferPlace } from './transfer.js';
 
-/** Takes a file of the target into the folder for exports, beside its own name until it is whole. */
-export class Download extends Transfer {
-  readonly #remote: string;
-  #modified = 0;
+/** What is found before anything is taken. */
+export type Found = Pick<TransferView, 'path' | 'total' | 'files'>;
+
+/** Takes something of the target into the folder for exports: by itself once it has begun. */
+export abstract class Download extends Transfer {
+  protected readonly remote: string;
   #running: Promise<void> = Promise.resolve();
 
   constructor(place: TransferPlace, remote: string) {
     super(place, 'download', remote, 0);
-    this.#remote = remote;
+    this.remote = remote;
   }
 
-  /** Finds the file and a name for it; the rest goes on by itself. @throws ThroughlineError */
+  /** Finds what there is and a name for it; the rest goes on by itself. @throws ThroughlineError */
   async begin(): Promise<void> {
     try {
-      const stat = await statOf(await this.place.files(), this.#remote);
-      if (!stat.isFile()) throw new ThroughlineError('invalid-request', 'only files can be downloaded');
-      this.#modified = stat.mtime;
-      const path = await reserveFile(this.place.directory(), this.view().name);
-      this.become({ total: stat.size, path });
+      this.become(await this.find());
     } catch (cause) {
       this.fail(cause);
       throw cause;
     }
-    this.become({ state: 'running' });
-    this.#go();
+    if (this.state === 'running') this.#go();
+    // There was nothing to remove yet when it was cancelled.
+    else if (this.state === 'cancelled') await this.drop();
   }
 
-  /** @throws ThroughlineError conflict: the file is another one by now */
+  /** @throws ThroughlineError conflict: what is there is another one by now */
   async resume(): Promise<void> {
     const { state, path } = this.view();
     if ((state !== 'paused' && state !== 'failed') || path === '') return;
     await this.#running;
-    const stat = await statOf(await this.place.files(), this.#remote);
-    if (stat.size !== this.view().total || stat.mtime !== this.#modified) {
-      throw new ThroughlineError('conflict', 'the file has changed since the download began', {
-        action: 'cancel this one, and begin again',
-      });
-    }
-    const { error: _gone, ...rest } = this.view();
-    this.become({ ...rest, error: undefined, state: 'running' });
+    const bytes = await this.kept();
+    // Somebody else has resumed or cancelled it meanwhile.
+    if (this.state !== state) return;
+    this.become({ error: undefined, bytes });
     this.#go();
   }
 
   async cancel(): Promise<void> {
-    const { path, state } = this.view();
+    const { state } = this.view();
     if (state === 'done' || state === 'cancelled') return;
     this.become({ state: 'cancelled' });
     await this.#running;
-    if (path === '') return;
-    await rm(partOf(path), { force: true });
-    // The name that was kept free: empty, so nothing is lost with it.
-    await rm(path, { force: true });
+    await this.drop();
   }
 
   settled(): Promise<void> {
@@ -64,32 +52,20 @@ export class Download extends Transfer {
   }
 
   #go(): void {
-    this.#running = this.#run().catch((cause: unknown) => this.fail(cause));
+    this.become({ state: 'running' });
+    this.#running = this.take()
+      .then((isWhole) => {
+        if (isWhole && this.state !== 'cancelled') this.become({ state: 'done', error: undefined });
+      })
+      .catch((cause: unknown) => this.fail(cause));
   }
 
-  async #run(): Promise<void> {
-    const { path, total, bytes } = this.view();
-    const files = await this.place.files();
-    const local = await open(partOf(path), bytes === 0 ? 'w' : 'r+', 0o600);
-    try {
-      await withHandle(
-        files,
-        (answer) => files.open(this.#remote, 'r', answer),
-        (handle) =>
-          copyDown(files, handle, local, {
-            from: bytes,
-            total,
-            goesOn: () => this.state === 'running',
-            isGone: () => this.state === 'cancelled',
-            moved: (now) => this.become({ bytes: now }),
-          }),
-      );
-      if (this.view().bytes === total && this.state === 'running') await local.sync();
-    } finally {
-      await local.close();
-    }
-    if (this.state !== 'running') return;
-    await rename(partOf(path), path);
-    this.become({ state: 'done' });
-  }
+  /** @throws ThroughlineError, and what the target says */
+  protected abstract find(): Promise<Found>;
+  /** Bytes that need not be taken again. */
+  protected abstract kept(): Promise<number>;
+  /** Takes what is missing while the state is `running`. Whether everything is here. */
+  protected abstract take(): Promise<boolean>;
+  /** Removes what a cancelled one leaves. Nothing is taken meanwhile. */
+  protected abstract drop(): Promise<void>;
 }

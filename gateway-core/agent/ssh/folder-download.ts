@@ -1,12 +1,12 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, rmdir } from 'node:fs/promises';
 import type { SFTPWrapper } from 'ssh2';
 import { ThroughlineError } from '../../contract/errors.js';
 import { copyDown, partOf } from './copy.js';
+import { Download, type Found } from './download.js';
 import { entriesOf } from './files.js';
 import { sshLimits } from './limits.js';
 import { reserveDirectory, reserveFile } from './local-names.js';
 import { withHandle } from './sftp.js';
-import { Transfer, type TransferPlace } from './transfer.js';
 
 interface Planned {
   readonly remote: string;
@@ -18,11 +18,10 @@ interface Planned {
 }
 
 /**
- * Takes a folder of the target, with everything below it, into a new folder of its own in the folder for exports. Links
- * and devices are left out, never followed: what they lead to is elsewhere.
+ * A folder with everything below it, in a new one of its own. Links and devices are left out, never followed: what they
+ * lead to is elsewhere.
  */
-export class FolderDownload extends Transfer {
-  readonly #remote: string;
+export class FolderDownload extends Download {
   #plan: readonly Planned[] = [];
   /** Where the directories of the target are here. */
   readonly #places = new Map<string, string>();
@@ -31,74 +30,47 @@ export class FolderDownload extends Transfer {
   /** Bytes of what is here as a whole. */
   #wholeBytes = 0;
   #part: string | undefined;
-  #running: Promise<void> = Promise.resolve();
 
-  constructor(place: TransferPlace, remote: string) {
-    super(place, 'download', remote, 0);
-    this.#remote = remote;
+  /** @throws ThroughlineError too-large */
+  protected async find(): Promise<Found> {
+    this.#plan = await planOf(await this.place.files(), this.remote);
+    const path = await reserveDirectory(this.place.directory(), this.view().name);
+    this.#places.set(this.remote, path);
+    const total = this.#plan.reduce((sum, { bytes }) => sum + bytes, 0);
+    return { total, path, files: { done: 0, total: this.#files().length } };
   }
 
-  /** Finds out what there is; the rest goes on by itself. @throws ThroughlineError too-large, what the target says */
-  async begin(): Promise<void> {
-    try {
-      this.#plan = await planOf(await this.place.files(), this.#remote);
-      const path = await reserveDirectory(this.place.directory(), this.view().name);
-      this.#places.set(this.#remote, path);
-      const total = this.#plan.reduce((sum, { bytes }) => sum + bytes, 0);
-      this.become({ total, path, files: { done: 0, total: this.#files().length } });
-    } catch (cause) {
-      this.fail(cause);
-      throw cause;
-    }
-    this.become({ state: 'running' });
-    this.#go();
-  }
-
-  async resume(): Promise<void> {
-    const { state, path } = this.view();
-    if ((state !== 'paused' && state !== 'failed') || path === '') return;
-    await this.#running;
-    this.become({ error: undefined, bytes: this.#wholeBytes, state: 'running' });
-    this.#go();
+  protected kept(): Promise<number> {
+    return Promise.resolve(this.#wholeBytes);
   }
 
   /** What is whole stays: it is the person's by now. */
-  async cancel(): Promise<void> {
-    const { state } = this.view();
-    if (state === 'done' || state === 'cancelled') return;
-    this.become({ state: 'cancelled' });
-    await this.#running;
+  protected async drop(): Promise<void> {
     await this.#dropPart();
-  }
-
-  settled(): Promise<void> {
-    return this.#running;
+    // Refused for a folder that has something in it.
+    await rmdir(this.view().path).catch(() => undefined);
   }
 
   #files(): readonly Planned[] {
     return this.#plan.filter(({ kind }) => kind === 'file');
   }
 
-  #go(): void {
-    this.#running = this.#run().catch((cause: unknown) => this.fail(cause));
-  }
-
-  async #run(): Promise<void> {
+  protected async take(): Promise<boolean> {
     const files = await this.place.files();
     await this.#dropPart();
     for (let one = this.#plan[this.#next]; one !== undefined; one = this.#plan[this.#next]) {
-      if (this.state !== 'running') return;
+      if (this.state !== 'running') return false;
       const place = this.#places.get(one.parent);
       if (place === undefined) throw new ThroughlineError('internal', 'a folder without its parent');
       if (one.kind === 'directory') this.#places.set(one.remote, await reserveDirectory(place, one.name));
-      else if (!(await this.#take(files, one, place))) return;
+      else if (!(await this.#takeFile(files, one, place))) return false;
       this.#next += 1;
     }
-    this.become({ state: 'done' });
+    return true;
   }
 
   /** False: it was stopped before the file was whole. */
-  async #take(files: SFTPWrapper, { remote, name, bytes }: Planned, place: string): Promise<boolean> {
+  async #takeFile(files: SFTPWrapper, { remote, name, bytes }: Planned, place: string): Promise<boolean> {
     const path = await reserveFile(place, name);
     this.#part = path;
     let have = 0;

@@ -3,7 +3,7 @@ import type { Handlers } from '../../contract/bridge/calls.js';
 import type { TransferView } from '../../contract/bridge/ssh.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import { lost } from './client.js';
-import { Download } from './download.js';
+import { FileDownload } from './file-download.js';
 import { FolderDownload } from './folder-download.js';
 import { sshLimits } from './limits.js';
 import type { SshEngineOptions } from './options.js';
@@ -30,7 +30,7 @@ export class Transfers {
       'transfers.download': async ({ key, path }) => {
         const place = this.#place(key);
         const isFolder = (await statOf(await place.files(), path)).isDirectory();
-        const download = isFolder ? new FolderDownload(place, path) : new Download(place, path);
+        const download = isFolder ? new FolderDownload(place, path) : new FileDownload(place, path);
         this.#add(download);
         await download.begin();
         return download.view();

@@ -185,10 +185,9 @@ it('a download that is paused goes on at the same byte, also on another connecti
   const { engine, key, root, directory } = world;
   const bytes = randomBytes(24_000_000);
   writeFileSync(join(root, 'big'), bytes);
+  const moves = world.next('transfer.changed', (view) => view.bytes > 0);
   const { id } = await engine.handlers['transfers.download']({ key, path: '/big' });
-  await eventually(() => {
-    expect(world.last('transfer.changed')?.bytes).toBeGreaterThan(0);
-  });
+  await moves;
   const paused = await engine.handlers['transfers.pause']({ id });
   expect(paused.state).toBe('paused');
   world.target.disconnect('the target restarts');
@@ -224,6 +223,46 @@ it('a download that is cancelled leaves nothing', async () => {
   await engine.handlers['transfers.cancel']({ id });
   expect(readdirSync(directory)).toEqual([]);
   await expect(engine.handlers['transfers.list']({})).resolves.toMatchObject([{ id, state: 'cancelled' }]);
+});
+
+it('a download that is cancelled while it begins leaves nothing', async () => {
+  let cancelled: Promise<unknown> | undefined;
+  let looks = 0;
+  const world = await start(() => {
+    looks += 1;
+    // The first one finds out whether it is a folder.
+    if (looks === 2)
+      cancelled = world.engine.handlers['transfers.list']({}).then((all) =>
+        world.engine.handlers['transfers.cancel']({ id: all.at(-1)?.id ?? 'none' }),
+      );
+    return undefined;
+  });
+  const { engine, key, root, directory } = world;
+  mkdirSync(join(root, 'tree'));
+  for (const path of ['/file', '/tree']) {
+    looks = 0;
+    writeFileSync(join(root, 'file'), 'x');
+    await engine.handlers['transfers.download']({ key, path });
+    await cancelled;
+    expect(readdirSync(directory)).toEqual([]);
+    expect(world.last('transfer.changed')).toMatchObject({ state: 'cancelled' });
+  }
+});
+
+it('a download that is cancelled as it becomes whole is one or the other', async () => {
+  const { engine, key, root, directory } = await start();
+  writeFileSync(join(root, 'small'), 'whole');
+  const seen = new Set<string>();
+  for (let ticks = 0; ticks < 60; ticks++) {
+    const { id, path } = await engine.handlers['transfers.download']({ key, path: '/small' });
+    for (let tick = 0; tick < ticks; tick++) await new Promise(setImmediate);
+    const { state } = await engine.handlers['transfers.cancel']({ id });
+    seen.add(state);
+    if (state === 'done') expect(readFileSync(path, 'utf8')).toBe('whole');
+    else expect(readdirSync(directory)).toEqual([]);
+    rmSync(path, { force: true });
+  }
+  expect(seen).toContain('cancelled');
 });
 
 async function send(site: Site, id: string, bytes: Buffer, from: number, to = bytes.length): Promise<void> {

@@ -16,6 +16,8 @@ export interface World {
   readonly told: { readonly name: EventName; readonly payload: unknown }[];
   readonly directory: string;
   last<N extends EventName>(name: N): EventPayload<N> | undefined;
+  /** The first from now on that `is`, as soon as it is told: at the next look it may be over. */
+  next<N extends EventName>(name: N, is: (payload: EventPayload<N>) => boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -27,11 +29,15 @@ export async function startWorld(
   const target = await startSshTarget(options);
   const directory = mkdtempSync(join(tmpdir(), 'throughline-ssh-'));
   const told: World['told'] = [];
+  const listeners = new Set<(name: EventName, payload: unknown) => void>();
   const engine = createSshEngine({
     openStream: () => target.stream(),
     hostKeys: () => [target.hostKey],
     sessionOf: () => 'ses_01HZZZZZZZZZZZZZZZZZZZZZZZ',
-    emit: (name, payload) => told.push({ name, payload }),
+    emit: (name, payload) => {
+      told.push({ name, payload });
+      for (const each of listeners) each(name, payload);
+    },
     exportDirectory: () => directory,
     ...given,
   });
@@ -42,6 +48,15 @@ export async function startWorld(
     directory,
     last: <N extends EventName>(name: N) =>
       told.findLast((each) => each.name === name)?.payload as EventPayload<N> | undefined,
+    next: (name, is) =>
+      new Promise((resolve) => {
+        const listener = (each: EventName, payload: unknown): void => {
+          if (each !== name || !is(payload as Parameters<typeof is>[0])) return;
+          listeners.delete(listener);
+          resolve();
+        };
+        listeners.add(listener);
+      }),
     close: async () => {
       await engine.close();
       await target.close();
