@@ -184,7 +184,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
   const runningView = (session: LiveSession): SessionView => ({
     id: session.id,
     connection: session.connection,
-    protocol: 'postgres',
+    protocol: session.protocol,
     principal: session.actor.chain[0].id,
     chain: session.actor.chain,
     state: 'live',

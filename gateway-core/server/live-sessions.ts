@@ -1,4 +1,5 @@
 import type { Actor } from '../contract/chain.js';
+import type { Protocol } from '../contract/connection.js';
 import type { EndCause } from '../contract/events.js';
 import type { SessionId } from '../contract/ids.js';
 import type { EndedDelegation } from '../identity/index.js';
@@ -8,6 +9,7 @@ import { Crowd } from '../proxy/crowd.js';
 export interface LiveSession {
   readonly id: SessionId;
   readonly connection: string;
+  readonly protocol: Protocol;
   readonly actor: Actor;
   readonly startedAtMs: number;
   readonly via: 'tunnel' | 'native';

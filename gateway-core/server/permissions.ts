@@ -1,4 +1,5 @@
 import type { Actor } from '../contract/chain.js';
+import { Protocol } from '../contract/connection.js';
 import type { Action, Decision } from '../contract/decision.js';
 import type { AgentNode } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
@@ -10,7 +11,8 @@ import type { PolicyRegistry } from './policies.js';
 /** A session as policy sees it. */
 export interface PolicySession {
   readonly connection: string;
-  readonly protocol: string;
+  /** Undefined where only the connection's name is known. */
+  readonly protocol?: Protocol | undefined;
   readonly principal: string;
 }
 
@@ -42,13 +44,20 @@ export function createPermissions(rooms: {
     decider(policies.current, identity.asNow(actor), connection);
   const admin: Permissions['admin'] = (actor, action) =>
     decideAdmin(policies.current, identity.asNow(actor), action, now());
-  /** Sessions outlive their connection's registration: what is gone has no labels left to permit it. */
-  const session: Permissions['session'] = (actor, action, { connection: name, protocol, principal }) =>
-    on(actor, connections.get(name) ?? { name, protocol, labels: {} }).session(
-      action,
-      principal === actor.chain[0].id,
-      now(),
-    );
+  /**
+   * Sessions outlive their connection's registration: what is gone has no labels left to permit it. If nobody knows any
+   * more what it spoke, policy has to allow it for each that it can have been.
+   */
+  const session: Permissions['session'] = (actor, action, { connection: name, protocol, principal }) => {
+    const isOwn = principal === actor.chain[0].id;
+    const decided = (connection: PolicyConnection): Decision =>
+      on(actor, connection).session(action, isOwn, now());
+    const known = connections.get(name);
+    if (known !== undefined) return decided(known);
+    return (protocol === undefined ? Protocol.options : [protocol])
+      .map((each) => decided({ name, protocol: each, labels: {} }))
+      .reduce((strictest, next) => (strictest.kind === 'allow' ? next : strictest));
+  };
   return {
     on,
     admin,
@@ -72,14 +81,11 @@ export function createPermissions(rooms: {
       });
     },
     viewsNode: (actor, { principal, connections: names }) =>
-      names.every(
-        (connection) =>
-          session(actor, 'session:view', { connection, protocol: 'postgres', principal }).kind === 'allow',
-      ),
+      names.every((connection) => session(actor, 'session:view', { connection, principal }).kind === 'allow'),
     watch: (actor, names) => {
       if (admin(actor, 'admin:people').kind === 'allow') return true;
       const allowed = (connection: string): boolean =>
-        session(actor, 'session:view', { connection, protocol: 'postgres', principal: '' }).kind === 'allow';
+        session(actor, 'session:view', { connection, principal: '' }).kind === 'allow';
       return names.size > 0 && [...names].every(allowed);
     },
   };

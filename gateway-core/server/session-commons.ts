@@ -49,7 +49,10 @@ export class SessionCommons {
   goLive(
     session: Pick<LiveSession, 'statements' | 'end' | 'notice'>,
     { id, connection, wire }: Admitted,
-    more: Omit<LiveSession, 'id' | 'connection' | 'statements' | 'end' | 'program' | 'notice'> & {
+    more: Omit<
+      LiveSession,
+      'id' | 'connection' | 'protocol' | 'statements' | 'end' | 'program' | 'notice'
+    > & {
       readonly behind: SessionBehind | undefined;
     },
   ): void {
@@ -59,6 +62,7 @@ export class SessionCommons {
       ...seen,
       id,
       connection: connection.name,
+      protocol: connection.protocol,
       program: programOf(behind),
       statements: () => session.statements(),
       notice: (text) => session.notice?.(text),

@@ -19,6 +19,7 @@ async function setUp() {
     live.add({
       id,
       connection: 'shop-db',
+      protocol: 'postgres',
       actor,
       startedAtMs: base.gateway.clock.now(),
       via: 'tunnel',

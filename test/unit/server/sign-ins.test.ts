@@ -138,6 +138,7 @@ class World {
 
 const noSession = {
   connection: 'shop',
+  protocol: 'postgres' as const,
   startedAtMs: 0,
   via: 'tunnel' as const,
   application: undefined,

@@ -97,6 +97,7 @@ export class WatchWorld {
     return {
       id,
       connection: 'host',
+      protocol: 'ssh',
       actor: actorOf(personOf(principal)),
       startedAtMs,
       via: 'tunnel',
