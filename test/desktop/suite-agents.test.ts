@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => scope.close());
 picturesOfFailures(() => page);
 
-const databaseTimeoutMs = 30_000;
+const databaseTimeoutMs = 100_000;
 
 const view = (): Locator => page.getByRole('region', { name: 'Agents' });
 const tree = (): Locator => view().getByRole('treegrid', { name: 'Who acts now' });

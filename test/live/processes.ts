@@ -73,7 +73,8 @@ export function plainEnvironment(more: Environment = {}): NodeJS.ProcessEnv {
     PGPASSFILE: '/nonexistent',
     PGSERVICEFILE: '/nonexistent',
     PGSYSCONFDIR: '/nonexistent',
-    PGCONNECT_TIMEOUT: '20',
+    // The demo's database is made for the first who connects: on a busy machine that takes its time.
+    PGCONNECT_TIMEOUT: '100',
     PSQLRC: '/nonexistent',
     PSQL_HISTORY: '/dev/null',
     PAGER: 'cat',

@@ -7,6 +7,8 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
+  realpathSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -28,6 +30,12 @@ export interface DemoTarget {
 }
 
 const startTimeoutMs = 60_000;
+/** Of a shutdown that waits for its last checkpoint, then of one that waits for nothing. */
+const stopWaits = [
+  ['SIGINT', 20_000],
+  ['SIGQUIT', 10_000],
+] as const;
+const pollMs = 20;
 const port = 5432;
 
 /** A real PostgreSQL where Debian's (or another) server is installed, else PGlite. */
@@ -90,6 +98,8 @@ class PostgresTarget implements DemoTarget {
   /** Found out at first use: it asks the system. */
   #user: SystemUser | undefined;
   #starting: Promise<string> | undefined;
+  /** Of the start that is under way or was the last. */
+  #abort = new AbortController();
   #process: ChildProcess | undefined;
 
   constructor(directory: string, binaries: string) {
@@ -99,34 +109,61 @@ class PostgresTarget implements DemoTarget {
 
   start(password: string): Promise<string> {
     if (this.#starting === undefined) {
-      const starting = this.#start(password);
+      this.#abort = new AbortController();
+      const starting = this.#start(password, this.#abort.signal);
       this.#starting = starting;
       // The next caller tries again.
       starting.catch(() => {
-        this.#starting = undefined;
+        if (this.#starting === starting) this.#starting = undefined;
       });
     }
     return this.#starting;
   }
 
+  /** Also while it is being made: nothing of it runs afterwards. */
   async stop(): Promise<void> {
-    const running = this.#running();
+    const starting = this.#starting;
     this.#starting = undefined;
-    if (running === undefined) return;
-    // Fast shutdown: https://www.postgresql.org/docs/15/server-shutdown.html
-    process.kill(running.pid, 'SIGINT');
-    for (let waited = 0; waited < 100 && this.#running() !== undefined; waited += 1) await sleep(50);
+    this.#abort.abort();
+    await starting?.catch(() => undefined);
+    await this.#endServer();
   }
 
-  async #start(password: string): Promise<string> {
+  /** https://www.postgresql.org/docs/15/server-shutdown.html */
+  async #endServer(): Promise<void> {
+    for (const [signal, waitMs] of stopWaits) {
+      const pid = this.#running()?.pid ?? this.#ownPid();
+      if (pid === undefined) return;
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // It ended by itself meanwhile.
+      }
+      for (let waitedMs = 0; waitedMs < waitMs; waitedMs += pollMs) {
+        if (this.#running() === undefined && this.#ownPid() === undefined) return;
+        await sleep(pollMs);
+      }
+    }
+  }
+
+  /** Of the server that this process started, while it runs: before it has written its postmaster.pid, too. */
+  #ownPid(): number | undefined {
+    const child = this.#process;
+    return child?.exitCode === null && child.signalCode === null ? child.pid : undefined;
+  }
+
+  async #start(password: string, signal: AbortSignal): Promise<string> {
     const data = join(this.directory, 'data');
     this.#user ??= unprivilegedUser();
     const running = this.#running();
     const fits = this.#passwordMark(password);
     if (running !== undefined && fits) return running.socketDirectory;
-    if (running !== undefined) await this.stop();
-    if (!existsSync(join(this.directory, 'ready'))) await this.#initialise(data, password);
-    else if (!fits) await this.#setPassword(data, password);
+    if (running !== undefined) await this.#endServer();
+    // PostgreSQL would take it for another server's if somebody of its user has the pid.
+    if (this.#running() === undefined) rmSync(this.#pidFile, { force: true });
+    if (!existsSync(join(this.directory, 'ready'))) await this.#initialise(data, password, signal);
+    else if (!fits) await this.#setPassword(data, password, signal);
+    if (signal.aborted) throw ended();
 
     const socketDirectory = mkdtempSync(join(tmpdir(), 'throughline-shop-'));
     this.#own(socketDirectory);
@@ -158,47 +195,50 @@ class PostgresTarget implements DemoTarget {
     child.unref();
     this.#process = child;
     child.on('exit', () => {
-      this.#starting = undefined;
+      if (this.#process === child) this.#starting = undefined;
       rmSync(socketDirectory, { recursive: true, force: true });
     });
-    for (let waitedMs = 0; waitedMs < startTimeoutMs; waitedMs += 20) {
+    for (let waitedMs = 0; waitedMs < startTimeoutMs; waitedMs += pollMs) {
+      if (signal.aborted) throw ended();
       if (this.#running()?.ready === true) return socketDirectory;
-      if (this.#process.exitCode !== null) break;
-      await sleep(20);
+      if (this.#ownPid() === undefined) break;
+      await sleep(pollMs);
     }
     throw new ThroughlineError('target-unreachable', 'the demo database did not start', {
       action: `look at ${this.directory}, or delete it to start afresh`,
     });
   }
 
-  /** postmaster.pid: pid, data directory, start time, port, socket directory, address, shared memory, status. */
+  get #pidFile(): string {
+    return join(this.directory, 'data', 'postmaster.pid');
+  }
+
+  /** Its file: pid, data directory, start time, port, socket directory, address, shared memory, status. */
   #running(): { pid: number; socketDirectory: string; ready: boolean } | undefined {
     try {
-      const lines = readFileSync(join(this.directory, 'data', 'postmaster.pid'), 'utf8').split('\n');
+      const lines = readFileSync(this.#pidFile, 'utf8').split('\n');
       const pid = Number(lines[0]);
       process.kill(pid, 0);
+      // A file that a crash left names whoever has that pid now. A server stands in its data directory.
+      const place = join(this.directory, 'data');
+      if (process.platform === 'linux' && readlinkSync(`/proc/${pid}/cwd`) !== realpathSync(place))
+        return undefined;
       return { pid, socketDirectory: lines[4] ?? '', ready: (lines[7] ?? '').trim() === 'ready' };
     } catch {
       return undefined;
     }
   }
 
-  async #initialise(data: string, password: string): Promise<void> {
+  async #initialise(data: string, password: string, signal: AbortSignal): Promise<void> {
     rmSync(this.directory, { recursive: true, force: true });
     mkdirSync(dirname(this.directory), { recursive: true, mode: 0o755 });
     mkdirSync(this.directory, { mode: 0o700 });
     this.#own(this.directory);
-    const made = await this.#run('initdb', [
-      '-D',
-      data,
-      '-U',
-      'postgres',
-      '-E',
-      'UTF8',
-      '--locale=C.UTF-8',
-      '--auth=reject',
-      '--no-sync',
-    ]);
+    const made = await this.#run(
+      'initdb',
+      ['-D', data, '-U', 'postgres', '-E', 'UTF8', '--locale=C.UTF-8', '--auth=reject', '--no-sync'],
+      signal,
+    );
     if (made.status !== 0) {
       throw new ThroughlineError('target-unreachable', `initdb failed: ${made.errors.split('\n')[0]}`, {
         action: `look at ${this.directory}`,
@@ -206,34 +246,51 @@ class PostgresTarget implements DemoTarget {
     }
     // Nobody signs in as the superuser, and the shop's user only with its password.
     writeFileSync(join(data, 'pg_hba.conf'), `local ${demoTargetDatabase} ${demoTargetUser} scram-sha-256\n`);
-    await this.#single(data, 'postgres', [
-      `create role ${demoTargetUser} login password '${quoted(password)}'`,
-      `create database ${demoTargetDatabase} owner ${demoTargetUser}`,
-    ]);
-    await this.#single(data, demoTargetDatabase, [
-      `alter schema public owner to ${demoTargetUser}`,
-      `set role ${demoTargetUser}`,
-      'begin',
-      ...sampleDataStatements,
-      'commit',
-      'reset role',
-      'vacuum (analyze)',
-    ]);
+    await this.#single(
+      data,
+      'postgres',
+      [
+        `create role ${demoTargetUser} login password '${quoted(password)}'`,
+        `create database ${demoTargetDatabase} owner ${demoTargetUser}`,
+      ],
+      signal,
+    );
+    await this.#single(
+      data,
+      demoTargetDatabase,
+      [
+        `alter schema public owner to ${demoTargetUser}`,
+        `set role ${demoTargetUser}`,
+        'begin',
+        ...sampleDataStatements,
+        'commit',
+        'reset role',
+        'vacuum (analyze)',
+      ],
+      signal,
+    );
     this.#mark(password);
     writeFileSync(join(this.directory, 'ready'), '');
   }
 
-  async #setPassword(data: string, password: string): Promise<void> {
-    await this.#single(data, 'postgres', [`alter role ${demoTargetUser} password '${quoted(password)}'`]);
+  async #setPassword(data: string, password: string, signal: AbortSignal): Promise<void> {
+    const statement = `alter role ${demoTargetUser} password '${quoted(password)}'`;
+    await this.#single(data, 'postgres', [statement], signal);
     this.#mark(password);
   }
 
   /** Single-user mode needs no server, no network and no client: https://www.postgresql.org/docs/15/app-postgres.html */
-  async #single(data: string, database: string, statements: readonly string[]): Promise<void> {
+  async #single(
+    data: string,
+    database: string,
+    statements: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const input = statements.map((each) => `${each.replaceAll(/\n\s*\n/g, '\n')};\n\n`).join('');
     const result = await this.#run(
       'postgres',
       ['--single', '-j', '-D', data, '-c', 'exit_on_error=true', database],
+      signal,
       input,
     );
     const complaint = /(?:ERROR|FATAL):\s*(.*)/.exec(result.errors)?.[1];
@@ -251,9 +308,11 @@ class PostgresTarget implements DemoTarget {
   #run(
     program: string,
     args: readonly string[],
+    signal: AbortSignal,
     input = '',
   ): Promise<{ status: number | null; errors: string }> {
     return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(ended());
       const child = spawn(join(this.#binaries, program), args, {
         ...this.#user,
         cwd: '/',
@@ -264,8 +323,14 @@ class PostgresTarget implements DemoTarget {
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
         errors = (errors + text).slice(-10_000);
       });
+      const stop = (): void => void child.kill('SIGTERM');
+      signal.addEventListener('abort', stop, { once: true });
       child.on('error', reject);
-      child.on('close', (status) => resolve({ status, errors }));
+      child.on('close', (status) => {
+        signal.removeEventListener('abort', stop);
+        if (signal.aborted) reject(ended());
+        else resolve({ status, errors });
+      });
       // A child that fails early closes its end; its status says so.
       child.stdin.on('error', () => undefined);
       child.stdin.end(input);
@@ -287,6 +352,12 @@ class PostgresTarget implements DemoTarget {
   #own(path: string): void {
     if (this.#user !== undefined) chownSync(path, this.#user.uid, this.#user.gid);
   }
+}
+
+function ended(): ThroughlineError {
+  return new ThroughlineError('target-unreachable', 'the gateway ends, and its demo database with it', {
+    action: 'start it again: throughline up --demo',
+  });
 }
 
 /** Tells whether the cluster's password is the gateway's, without being of use to sign in. */
