@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionInput } from '../../../contract/connection.js';
+import { ThroughlineError } from '../../../contract/errors.js';
 import { hostIdentity } from '../../../proxy/ssh/host-identity.js';
 import { demoHost } from '../defaults.js';
 import { startOpenssh } from './openssh.js';
@@ -17,7 +18,10 @@ export class DemoHost {
   readonly #directory: string;
   readonly #home: string;
   readonly #program: string;
-  #running: Promise<RunningHost> | undefined;
+  #running: RunningHost | undefined;
+  /** One look at a time: two would start two. */
+  #looking: Promise<RunningHost> | undefined;
+  #isOver = false;
 
   constructor(directory: string, program = '/usr/sbin/sshd') {
     this.#directory = join(directory, 'host');
@@ -47,19 +51,29 @@ export class DemoHost {
 
   /** Where it listens; starts it at first use, and again when it has ended. */
   async address(): Promise<string> {
-    const running = await this.#running?.catch(() => undefined);
-    if (running === undefined || running.isOver()) this.#running = this.#start();
-    const started = await this.#running;
-    return started?.address ?? '';
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return (await this.#looking).address;
+  }
+
+  async #look(): Promise<RunningHost> {
+    if (this.#running === undefined || this.#running.isOver()) this.#running = await this.#start();
+    return this.#running;
   }
 
   async #start(): Promise<RunningHost> {
+    if (this.#isOver)
+      throw new ThroughlineError('target-unreachable', 'the gateway ends, and its demo host with it', {
+        action: 'start it again: throughline up --demo',
+      });
     if (existsSync(this.#program)) return startOpenssh(this.#program, this.#directory);
     return startOwn(this.#directory, this.#home);
   }
 
   async stop(): Promise<void> {
-    const running = await this.#running?.catch(() => undefined);
-    await running?.stop();
+    this.#isOver = true;
+    await this.#looking?.catch(() => undefined);
+    await this.#running?.stop();
   }
 }

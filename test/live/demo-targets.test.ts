@@ -2,10 +2,12 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileS
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
+import { DemoHost } from '../../gateway-core/server/demo/host/index.js';
 import { type DemoTarget, demoTarget } from '../../gateway-core/server/demo/target.js';
+import { eventually } from '../eventually.js';
 import { createScope, start } from './processes.js';
 
-/** The demo's PostgreSQL, as its gateway makes, starts and ends it. */
+/** What the demo leads to, as its gateway makes, starts and ends it. */
 const scope = createScope();
 afterAll(() => scope.close());
 
@@ -65,5 +67,37 @@ describe.runIf(process.platform === 'linux')('the demo’s database', () => {
     expect(readdirSync(place)).toContain('.s.PGSQL.5432');
     await database.stop();
     expect(() => process.kill(other.pid, 0)).not.toThrow();
+  });
+});
+
+describe.runIf(process.platform === 'linux')('the demo’s host', () => {
+  function host(): { readonly host: DemoHost; readonly directory: string } {
+    const directory = join(scope.directory(), 'demo');
+    const made = new DemoHost(directory);
+    made.seed();
+    scope.onClose(() => made.stop());
+    return { host: made, directory };
+  }
+
+  it('is one, however many ask for it at once', async () => {
+    const { host: demo, directory } = host();
+    const places = await Promise.all(Array.from({ length: 8 }, () => demo.address()));
+    expect(new Set(places).size).toBe(1);
+    expect(processesAt(directory).filter((line) => line.includes('sshd: '))).toHaveLength(1);
+    await demo.stop();
+    await eventually(() => expect(processesAt(directory)).toEqual([]));
+  });
+
+  it('that is ended while it starts leaves nothing running, and starts no more', async () => {
+    for (const afterMs of [0, 5, 20, 60]) {
+      const { host: demo, directory } = host();
+      const starting = demo.address().catch((error: unknown) => error);
+      await sleep(afterMs);
+      await demo.stop();
+      await starting;
+      await eventually(() => expect(processesAt(directory)).toEqual([]));
+      await expect(demo.address()).rejects.toMatchObject({ code: 'target-unreachable' });
+      expect(processesAt(directory)).toEqual([]);
+    }
   });
 });
