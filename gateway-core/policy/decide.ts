@@ -39,7 +39,8 @@ export interface Decider {
  * trigger forbids. Masks unite; any hold holds. Whatever is not understood is denied.
  */
 export function decider(policies: CompiledPolicies, actor: Actor, connection: PolicyConnection): Decider {
-  const entities = entitiesOf(actor, connection);
+  const common = entitiesOf(actor, connection);
+  const entities = actor.chain.map((_, index) => [...common, ...agentEntities(actor, index)]);
   const resource = { type: 'Connection', id: connection.name };
   const decide = (action: Action, context: Cedar.Context, nowMs: number) =>
     overChain(
@@ -74,7 +75,8 @@ export function decideAdmin(
     return deny(policies, [], 'agents may not administer the gateway', 'ask a person to do it');
   }
   const resource = { type: 'Gateway', id: 'gateway' };
-  const entities = [...rootEntities(actor), { uid: resource, attrs: {}, parents: [] }];
+  const common = [...rootEntities(actor), { uid: resource, attrs: {}, parents: [] }];
+  const entities = actor.chain.map(() => common);
   return overChain(policies, actor, action, resource, entities, baseContext(actor, nowMs), undefined);
 }
 
@@ -83,12 +85,13 @@ export function permitOf(decision: Extract<Decision, { kind: 'allow' }>): Permit
   return { grounds: decision.grounds, masks: decision.masks } as unknown as Permit;
 }
 
+/** `entities[i]` are those with which `chain[i]` is asked. */
 function overChain(
   policies: CompiledPolicies,
   actor: Actor,
   action: Action,
   resource: Cedar.TypeAndId,
-  entities: Cedar.Entities,
+  entities: readonly Cedar.Entities[],
   context: Cedar.Context,
   connection: string | undefined,
 ): Decision {
@@ -121,7 +124,7 @@ function overChain(
       action: { type: 'Action', id: action },
       resource,
       context,
-      entities,
+      entities: entities[index] ?? [],
     });
     if (answer.kind === 'error') {
       return deny(
@@ -296,17 +299,8 @@ function entitiesOf(actor: Actor, connection: PolicyConnection): Cedar.Entities 
     type: 'Label',
     id: `${key}=${value}`,
   }));
-  const agents = new Map<string, Cedar.EntityJson>();
-  for (const hop of actor.chain.slice(1)) {
-    agents.set(hop.name, {
-      uid: { type: 'Agent', id: hop.name },
-      attrs: { name: hop.name, kind: hop.kind, assurance: hop.assurance },
-      parents: [],
-    });
-  }
   return [
     ...rootEntities(actor),
-    ...agents.values(),
     ...labels.map((uid) => ({ uid, attrs: {}, parents: [] })),
     {
       uid: { type: 'Connection', id: connection.name },
@@ -314,4 +308,21 @@ function entitiesOf(actor: Actor, connection: PolicyConnection): Cedar.Entities 
       parents: labels,
     },
   ];
+}
+
+/**
+ * INVARIANT: a hop is judged by its own attributes. Hops choose their names, so one further down could lend its own to
+ * the hop of that name above it, which Cedar knows as the same entity.
+ */
+function agentEntities({ chain }: Actor, asked: number): readonly Cedar.EntityJson[] {
+  const byName = new Map<string, Cedar.EntityJson>();
+  for (const [index, { name, kind, assurance }] of [...chain.entries()].slice(1)) {
+    if (asked > 0 && index !== asked && chain[asked]?.name === name) continue;
+    byName.set(name, {
+      uid: { type: 'Agent', id: name },
+      attrs: { name, kind, assurance },
+      parents: [],
+    });
+  }
+  return [...byName.values()];
 }

@@ -125,6 +125,22 @@ test('a forbid on any hop of the chain denies, also on observed and process hops
   }
 });
 
+test('a hop is judged by its own kind and assurance, whatever hops further down call themselves', () => {
+  const observed = `${readers} forbid(principal is Agent, action, resource) when { principal.assurance == "observed" && principal.kind == "agent" };`;
+  const claude = agent('claude', 'observed');
+  for (const below of [agent('claude'), agent('claude', 'observed', 'process')]) {
+    const renamed = { ...below, id: 'dlg_other' };
+    for (const agents of [
+      [claude, renamed],
+      [renamed, claude],
+      [claude, agent('sh'), renamed],
+    ]) {
+      expect(statement(observed, 'sql:read', actor({ agents })).kind).toBe('deny');
+    }
+  }
+  expect(statement(observed, 'sql:read', actor({ agents: [agent('claude')] })).kind).toBe('allow');
+});
+
 test('masks of all permits that decided unite, and a hold on any of them holds', () => {
   const text = `
     ${readers}
