@@ -149,7 +149,7 @@ function stepsOf(actor: Actor, lineage: Attributable, delegations: Delegations):
   const { bootId, processes } = lineage;
   return processes
     .map((process) => ({
-      node: { id: nodeId(bootId, process), bootId, process },
+      node: { id: nodeId(actor.chain[0].id, bootId, process), bootId, process },
       given: delegations.ofProcess(actor.chain[0].id, {
         bootId,
         pid: process.pid,
@@ -181,8 +181,7 @@ function chained(
       const known = delegations.get(id);
       if (known !== undefined) links.delegation(known);
     }
-    const claimed = claimOf(presented, node.process, delegations);
-    if (claimed !== undefined) links.delegation(claimed, 'claimed');
+    for (const claimed of claimsOf(presented, node.process, delegations)) links.delegation(claimed, 'claimed');
     if (given.length > 0) awaited = true;
     else if (agent !== undefined && awaited) awaited = false;
     // A launcher and the program that it turns into are one agent; one that a shell starts below it is another.
@@ -199,13 +198,15 @@ function chained(
  * A process that has left its tree (a daemon, a session of a terminal multiplexer) still names in its environment whom
  * it worked for. Anybody can say so, and only loses by it.
  */
-function claimOf(
+function claimsOf(
   presented: Actor,
   process: ReportedProcess,
   delegations: Delegations,
-): Delegation | undefined {
+): readonly Delegation[] {
   const found = process.claims === undefined ? undefined : delegations.get(process.claims);
-  return found?.principal === presented.chain[0].id ? found : undefined;
+  if (found?.principal !== presented.chain[0].id) return [];
+  // With all that stands above it: what ends or counts there ends and counts here.
+  return found.path.flatMap((id) => delegations.get(id) ?? []);
 }
 
 /** A chain that grows, its scopes beside it. */
@@ -264,8 +265,17 @@ class Links {
   }
 }
 
-/** The same process has the same id wherever it appears; a later one with its pid has another. */
-export function nodeId(bootId: string, process: Pick<ReportedProcess, 'pid' | 'startTicks'>): string {
-  const text = `${bootId} ${process.pid} ${process.startTicks}`;
+/**
+ * The same process of one principal has the same id wherever it appears; a later one with its pid has another, and so
+ * has the process that somebody else names: which processes there are is only their word, and revoking a node of one's
+ * own must not reach others.
+ */
+export function nodeId(
+  principal: string,
+  bootId: string,
+  process: Pick<ReportedProcess, 'pid' | 'startTicks'>,
+): string {
+  // The last may hold anything, the others no space.
+  const text = `${bootId} ${process.pid} ${process.startTicks} ${principal}`;
   return `prc_${createHash('sha256').update(text).digest('hex').slice(0, 26)}`;
 }

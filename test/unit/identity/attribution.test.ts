@@ -103,7 +103,7 @@ describe('a chain by lineage', () => {
         kind: 'credential.misused',
         misuse: 'shared',
         verdict: 'attributed',
-        to: nodeId(bootId, process(50)),
+        to: nodeId('demo/engineer', bootId, process(50)),
       }),
     );
     // Nobody to whom it could be attributed.
@@ -147,8 +147,8 @@ describe('a chain by lineage', () => {
     const placed = place(actor, found);
     expect(names(placed)).toBe('claude observed > claude observed > psql observed');
     expect(placed.chain.map(({ id }) => id).slice(1, 3)).toEqual([
-      nodeId(bootId, process(4)),
-      nodeId(bootId, process(7)),
+      nodeId('demo/engineer', bootId, process(4)),
+      nodeId('demo/engineer', bootId, process(7)),
     ]);
   });
 
@@ -302,9 +302,32 @@ describe('what a program can try', () => {
 
   it('a revoked process and its descendants are refused, others are not', async () => {
     const { actor, place, revoked } = await rooms();
-    revoked.add(nodeId(bootId, process(20)));
+    revoked.add(nodeId('demo/engineer', bootId, process(20)));
     expect(() => place(actor, lineage(process(30), process(20)))).toThrow(/revoked/);
     expect(names(place(actor, lineage(process(31), process(21))))).toBe('p31 observed');
+  });
+
+  it('a node is its principal’s: who names another’s process gets no hold of it', async () => {
+    const { actor, place, revoked } = await rooms();
+    const stranger = {
+      ...actor,
+      chain: [{ ...actor.chain[0], id: 'demo/contractor' }] as typeof actor.chain,
+    };
+    const named = process(20, { agent: 'claude' });
+    const forged = place(stranger, lineage(named)).chain.at(-1)?.id ?? '';
+    revoked.add(forged);
+    expect(() => place(stranger, lineage(process(30), named))).toThrow(/revoked/);
+    expect(names(place(actor, lineage(process(30), named)))).toBe('claude observed > p30 observed');
+  });
+
+  it('a claim brings all that stands above it: what ends there ends here', async () => {
+    const { gateway, actor, place } = await rooms();
+    const outer = (await mint(gateway, actor, { label: 'outer', evidence: evidence(20) })).delegation;
+    const asked = place(actor, lineage(process(21), process(20)), 'request');
+    const inner = (await mint(gateway, asked, { label: 'inner', evidence: evidence(30) })).delegation;
+    const daemon = place(actor, lineage(process(77, { claims: inner.id })));
+    expect(daemon.delegations).toEqual([outer.id, inner.id]);
+    expect(names(daemon)).toBe('outer claimed > inner claimed > p77 observed');
   });
 
   it('a lineage that cannot be read is refused, not ignored', async () => {
