@@ -67,8 +67,8 @@ async function revokeSession(
   const running = live.get(id);
   if (running === undefined) return rooms.ended(actor, id);
   if (rooms.may.session(actor, 'session:view', running).kind !== 'allow') throw notFound('session', id);
-  const above = running.actor.chain.map((hop) => hop.id);
-  mayEnd(rooms, actor, [running], above, { isNode: false, principal: running.actor.chain[0].id });
+  const above = running.actor.chain.slice(0, -1).map((hop) => hop.id);
+  mayEnd(rooms, actor, [running], [above], { isNode: false, principal: running.actor.chain[0].id });
   const ended = running.end('revoked', words);
   await recorder.record({ kind: 'session.revoked', session: running.id, by: actor.chain, reason });
   await ended;
@@ -139,8 +139,18 @@ function nodesOf({ identity, live, tree }: RevocationRooms, ids: readonly string
 function mayEndNode(rooms: RevocationRooms, actor: Actor, node: DoomedNode): void {
   const { id, principal, delegation, sessions } = node;
   if (principal !== actor.chain[0].id && !mayView(rooms, actor, sessions)) throw notFound('agent', id);
-  const above = delegation?.path ?? sessions[0]?.actor.chain.map((hop) => hop.id) ?? [];
+  const above = delegation === undefined ? sessions.map((each) => aboveIn(each, id)) : [aboveOf(delegation)];
   mayEnd(rooms, actor, sessions, above, { isNode: true, principal });
+}
+
+const aboveOf = ({ above, path }: Delegation): readonly string[] => [
+  ...above.map((hop) => hop.id),
+  ...path.slice(0, -1),
+];
+
+function aboveIn({ actor }: LiveSession, node: string): readonly string[] {
+  const ids = actor.chain.map((hop) => hop.id);
+  return ids.slice(0, Math.max(0, ids.indexOf(node)));
 }
 
 /** For a thousand nodes, too, policy is asked once whether somebody looks after people. */
@@ -192,19 +202,23 @@ function mayView(rooms: RevocationRooms, actor: Actor, sessions: readonly LiveSe
 
 /**
  * People end what is theirs, and what policy lets them end of others. Agents end what they have started themselves:
- * nodes strictly below them.
+ * nodes strictly below them. `above`: what stands strictly above, in each line that leads there. Who one only claims to
+ * be is no reason to end anything.
  */
 function mayEnd(
   rooms: RevocationRooms,
   actor: Actor,
   sessions: readonly LiveSession[],
-  above: readonly string[],
+  above: readonly (readonly string[])[],
   { isNode, principal }: { readonly isNode: boolean; readonly principal: string },
 ): void {
   const own = principal === actor.chain[0].id;
   if (hasAgent(actor.chain)) {
-    const acting = actor.delegations?.at(-1);
-    if (!own || acting === undefined || !above.slice(0, -1).includes(acting)) throw agentsMayNot();
+    const acting = actor.chain.at(-1)?.id ?? '';
+    const isDelegated =
+      actor.delegations !== undefined && actor.chain.every(({ assurance }) => assurance !== 'claimed');
+    const isBelow = above.length > 0 && above.every((ids) => ids.includes(acting));
+    if (!own || !isDelegated || !isBelow) throw agentsMayNot();
   }
   // What one has started oneself one may always end.
   if (own && isNode) return;
