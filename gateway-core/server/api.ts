@@ -27,6 +27,7 @@ import { bodyOf, ndjson } from './http-body.js';
 import { asThroughlineError, problemResponse } from './http-problems.js';
 import { feedLimits } from './live-feed.js';
 import type { LiveSession } from './live-sessions.js';
+import { isOver } from './over.js';
 import { createPermissions, requireAllowed } from './permissions.js';
 import { addReceiptRoutes } from './receipts.js';
 import { deletedOf, sayDeleted } from './retention.js';
@@ -257,7 +258,7 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
       looksAfterPeople: () => permissions.admin(actor, 'admin:people').kind === 'allow',
       maySeeStatements: (node) => permissions.viewsNode(actor, node),
       noteOthers: () => recorder.record({ kind: 'record.read', by, what: 'live' }),
-      isOver: () => identity.isSignInEnded(signIn),
+      isOver: () => isOver(rooms, actor),
       onSignInEnded: identity.onSignInEnded,
       drop: context.env.drop,
       now,

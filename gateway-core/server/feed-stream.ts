@@ -19,7 +19,7 @@ export interface FeedStreamOptions {
   readonly looksAfterPeople: () => boolean;
   /** Puts on record that this person reads along with others; until that is durable nothing of it is told. */
   readonly noteOthers: () => Promise<void>;
-  /** Asked at every beat. */
+  /** Whether the reader's sign-in or delegation has ended, or an agent above it was revoked. Asked before anything is told. */
   readonly isOver: () => boolean;
   readonly onSignInEnded: (listener: (signIn: string) => void) => () => void;
   /** Ends the connection of a reader that does not read what it was sent. Does nothing once all was read. */
@@ -148,14 +148,13 @@ class FeedStream {
       });
     }
     this.#wake = undefined;
+    if (this.#options.isOver()) this.#stop();
     if (!this.#over) controller.enqueue(Buffer.from(this.#waiting.take()));
     else if (!this.#cancelled) controller.close();
   }
 
   #beat(): void {
-    const { isOver, now } = this.#options;
-    if (isOver()) return this.#stop();
-    this.#add(lineOf({ kind: 'beat', at: new Date(now()).toISOString() }), false);
+    this.#add(lineOf({ kind: 'beat', at: new Date(this.#options.now()).toISOString() }), false);
   }
 
   #tellTree(
@@ -205,7 +204,8 @@ class FeedStream {
 
   #add(line: string, telling: boolean): void {
     if (this.#over) return;
-    if (this.#options.now() >= this.#options.signInEndsAtMs) return this.#stop();
+    const { isOver, now, signInEndsAtMs } = this.#options;
+    if (now() >= signInEndsAtMs || isOver()) return this.#stop();
     this.#waiting.add(line, telling);
     this.#wake?.();
   }

@@ -2,6 +2,7 @@ import type { Hono } from 'hono';
 import { paths, type SessionView } from '../../contract/api.js';
 import type { Actor } from '../../contract/chain.js';
 import { ThroughlineError } from '../../contract/errors.js';
+import { isOver } from '../over.js';
 import type { Permissions } from '../permissions.js';
 import type { Environment, GatewayRooms } from '../rooms.js';
 
@@ -15,7 +16,7 @@ export function addWatchRoutes(
   permissions: Permissions,
   viewOf: (actor: Actor, id: string) => Promise<SessionView>,
 ): void {
-  const { identity, live, sealer, watches, now } = rooms;
+  const { live, sealer, watches } = rooms;
   app.get(paths.watch(':id').replace('%3A', ':'), async (context) => {
     const actor = context.get('actor');
     const headers = { 'content-type': 'application/x-ndjson' };
@@ -38,16 +39,11 @@ export function addWatchRoutes(
     if (context.req.method === 'HEAD') return new Response(null, { headers });
     const may = (action: 'session:view' | 'session:replay'): boolean =>
       permissions.session(actor, action, view).kind === 'allow';
-    const isOver = (): boolean =>
-      now() >= actor.expiresAtMs ||
-      identity.isSignInEnded(actor.signIn) ||
-      actor.delegations?.some((id) => identity.delegations.get(id) === undefined) === true ||
-      actor.chain.some((hop) => rooms.revoked.has(hop.id));
     const stream = await watches.open({
       session,
       actor,
       refusal: (full) => {
-        if (isOver()) return 'signed-out';
+        if (isOver(rooms, actor)) return 'signed-out';
         return !full || (may('session:view') && may('session:replay')) ? undefined : 'rights';
       },
       drop: context.env.drop,

@@ -320,6 +320,19 @@ describe('a feed', () => {
     expect(world.feed.readers).toBe(0);
   });
 
+  it('tells nothing once its reader is over: neither what comes nor what waited', async () => {
+    let over = false;
+    const [first, slow] = [world.open({ isOver: () => over }), world.open({ isOver: () => over })];
+    await first.read();
+    work(1, me, 'select 1');
+    expect(texts(await first.read())).toHaveLength(2);
+    over = true;
+    expect(await slow.rest()).toEqual([]);
+    work(2, me, 'select 2');
+    expect(await first.rest()).toEqual([]);
+    expect(world.feed.readers).toBe(0);
+  });
+
   it('tells nothing after the moment in which its sign-in runs out', async () => {
     const reader = world.open({ signInEndsAtMs: world.clock.nowMs + 60_000 });
     work(1, me, 'select 1');
