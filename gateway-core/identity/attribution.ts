@@ -181,7 +181,8 @@ function chained(
       const known = delegations.get(id);
       if (known !== undefined) links.delegation(known);
     }
-    for (const claimed of claimsOf(presented, node.process, delegations)) links.delegation(claimed, 'claimed');
+    for (const claimed of claimsOf(presented, node.process, delegations))
+      links.delegation(claimed, 'claimed');
     if (given.length > 0) awaited = true;
     else if (agent !== undefined && awaited) awaited = false;
     // A launcher and the program that it turns into are one agent; one that a shell starts below it is another.

@@ -51,7 +51,9 @@ export class Delegations {
   readonly #byProcess = new Map<string, Set<Delegation>>();
   /** Ended ones, by id and by the process that they were given to: what still runs there does not become its person. */
   readonly #over = new Map<string, { readonly principal: string; readonly process: string | undefined }>();
-  readonly #overProcesses = new Map<string, string>();
+  readonly #overProcesses = new Map<string, Set<string>>();
+  /** How many of each principal: nobody's endings push out those of others. */
+  readonly #overOf = new Map<string, Set<string>>();
   readonly #minted = new Set<(delegation: Delegation) => void>();
   readonly #ended = new Set<(ended: EndedDelegation) => void>();
   /** Counters reach the database one after the other. */
@@ -85,8 +87,12 @@ export class Delegations {
     const over = await this.#state
       .selectFrom('delegations')
       .selectAll()
-      .where('created_at_ms', '>', this.#clock() - identityLimits.endedDelegationsKeptMs)
-      .orderBy('created_at_ms', 'desc')
+      .where(
+        (each) => each.fn.coalesce('ended_at_ms', 'expires_at_ms'),
+        '>',
+        this.#clock() - identityLimits.endedDelegationsKeptMs,
+      )
+      .orderBy((each) => each.fn.coalesce('ended_at_ms', 'expires_at_ms'), 'desc')
       .limit(identityLimits.endedDelegationsMax)
       .execute();
     for (const row of over.reverse()) if (!this.#live.has(row.id)) this.#remember(delegationOf(row));
@@ -118,7 +124,7 @@ export class Delegations {
     const given = [...(this.#byProcess.get(text) ?? [])].map((each) => each.id);
     const named = claim === undefined || this.get(claim) !== undefined ? undefined : claim;
     // Also what has expired and was not swept yet.
-    return [...given, this.#overProcesses.get(text), named].some(
+    return [...given, ...(this.#overProcesses.get(text) ?? []), named].some(
       (each) => each !== undefined && (this.#over.get(each) ?? this.#live.get(each))?.principal === principal,
     );
   }
@@ -126,12 +132,21 @@ export class Delegations {
   #remember({ id, principal, evidence }: Delegation): void {
     const process = evidence === undefined ? undefined : processText(evidence);
     this.#over.set(id, { principal, process });
-    if (process !== undefined) this.#overProcesses.set(process, id);
-    if (this.#over.size <= identityLimits.endedDelegationsMax) return;
-    const [oldest] = this.#over;
-    if (oldest === undefined) return;
-    this.#over.delete(oldest[0]);
-    if (oldest[1].process !== undefined) this.#overProcesses.delete(oldest[1].process);
+    add(this.#overOf, principal, id);
+    if (process !== undefined) add(this.#overProcesses, process, id);
+    const own = this.#overOf.get(principal);
+    if (own !== undefined && own.size > identityLimits.endedDelegationsOfOneMax) this.#forget(own);
+    if (this.#over.size > identityLimits.endedDelegationsMax) this.#forget(this.#over.keys());
+  }
+
+  /** The first of `ids`. */
+  #forget(ids: Iterable<string>): void {
+    const [id = ''] = ids;
+    const found = this.#over.get(id);
+    if (found === undefined) return;
+    this.#over.delete(id);
+    take(this.#overOf, found.principal, id);
+    if (found.process !== undefined) take(this.#overProcesses, found.process, id);
   }
 
   /** @returns how to stop */

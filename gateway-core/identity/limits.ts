@@ -35,6 +35,7 @@ export const identityLimits = {
   /** Processes of ended delegations are refused so long: longer than a sign-in lives. */
   endedDelegationsKeptMs: 24 * 3600_000,
   endedDelegationsMax: 50_000,
+  endedDelegationsOfOneMax: 5_000,
   /** RFC 7677 4: at least 4096. The secret has 192 random bits, so a higher count buys nothing. */
   scramIterations: 4_096,
   handlePasswordBytesMax: 64,

@@ -200,6 +200,24 @@ describe('the end of a delegation', () => {
     expect((await device.call(again, ticket)).ok).toBe(false);
   });
 
+  it('is remembered for each principal that gave to a process, and for a day from the end on after a restart', async () => {
+    const { gateway, actor } = await signedIn();
+    const stranger: Actor = { ...actor, chain: [{ ...actor.chain[0], id: 'demo/contractor' }] };
+    const { delegations } = gateway.identity;
+    const given = await Promise.all(
+      [actor, stranger].map((who) => mint(gateway, who, { evidence: evidence(8), handle: false })),
+    );
+    gateway.clock.pass(11 * hour);
+    for (const { delegation } of given) await delegations.end(delegation.id, 'revoked');
+    const left = (from: typeof delegations) =>
+      ['demo/engineer', 'demo/contractor'].map((who) => from.isLeftOver(who, evidence(8), undefined));
+    expect(left(delegations)).toEqual([true, true]);
+    gateway.clock.pass(20 * hour);
+    const again = await startGateway({ state: gateway.state, clock: gateway.clock });
+    await again.identity.delegations.load();
+    expect(left(again.identity.delegations)).toEqual([true, true]);
+  });
+
   it('by time is put on record by the sweep', async () => {
     const { gateway, actor } = await signedIn();
     const { delegation } = await mint(gateway, actor, { expiresAtMs: gateway.clock.now() + 1000 });
