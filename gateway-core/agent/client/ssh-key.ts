@@ -21,13 +21,15 @@ export interface DeviceSshKey {
   readonly publicKey: string;
   readonly registered: SshKeyResponse;
   /**
-   * An agent that signs in at the gateway, to be named as IdentityAgent, until `close`. `mayUse` is asked about each
-   * program that wants a signature.
+   * An agent that signs in at the gateway, to be named as IdentityAgent, until `close`. `mayUse` is told of each
+   * program that connects, and what it returns is asked whenever that wants a signature.
    */
-  serve(path: string, mayUse: (socket: Socket) => Promise<boolean>): Promise<void>;
+  serve(path: string, mayUse: MayUse): Promise<void>;
   /** The gateway forgets the key, as far as it can be reached, and the agent is gone. */
   close(): Promise<void>;
 }
+
+type MayUse = (socket: Socket) => () => Promise<boolean>;
 
 /** Longer ones do not fit into an address (unix(7)). */
 const socketPathBytesMax = 104;
@@ -64,7 +66,7 @@ interface Held {
   readonly blob: Buffer;
   readonly privateKey: KeyObject;
   readonly user: string;
-  readonly mayUse: (socket: Socket) => Promise<boolean>;
+  readonly mayUse: MayUse;
 }
 
 /** An agent at a unix socket, in a folder that nobody else may enter, that signs sign-ins of one user with one key. */
@@ -98,6 +100,7 @@ function listening(server: Server, path: string): Promise<void> {
 
 async function answer(socket: Socket, { blob, privateKey, user, mayUse }: Held): Promise<void> {
   let waiting: Buffer = Buffer.alloc(0);
+  const mayNow = mayUse(socket);
   for await (const data of socket as AsyncIterable<Buffer>) {
     const { requests, rest } = takeAgentRequests(Buffer.concat([waiting, data]));
     waiting = rest;
@@ -107,7 +110,7 @@ async function answer(socket: Socket, { blob, privateKey, user, mayUse }: Held):
         request.kind === 'sign' &&
         request.key.equals(blob) &&
         signInUser(request.data, blob) === user &&
-        (await mayUse(socket))
+        (await mayNow())
       )
         socket.write(writeAgentSignature(sign(null, request.data, privateKey)));
       else socket.write(writeAgentFailure());

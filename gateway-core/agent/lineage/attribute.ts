@@ -96,12 +96,15 @@ interface Failed {
   readonly final: boolean;
 }
 
-const failures: Readonly<Record<'ambiguous' | 'nobody' | 'gone' | 'changed' | 'too-deep', Failed>> = {
+export const failures: Readonly<
+  Record<'ambiguous' | 'nobody' | 'gone' | 'changed' | 'too-deep' | 'hidden', Failed>
+> = {
   ambiguous: { reason: 'ambiguous', final: true },
   nobody: { reason: 'unreadable', final: false },
   gone: { reason: 'gone', final: false },
   changed: { reason: 'ambiguous', final: false },
   'too-deep': { reason: 'ambiguous', final: true },
+  hidden: { reason: 'unreadable', final: false },
 };
 
 async function attributeTo(

@@ -37,10 +37,18 @@ export interface Proc {
   descriptors(pid: number): string[] | undefined;
   /** What a descriptor is, for example `socket:[4711]`. */
   descriptor(pid: number, name: string): string | undefined;
+  /** Whether there is such a process, and it is this user's, also where it is not shown: kill(2) with no signal. */
+  mayBeSignalled(pid: number): boolean;
   bootId(): string | undefined;
 }
 
-export function openProc(root = '/proc'): Proc {
+const system = '/proc';
+
+/** `mayBeSignalled`: the kernel knows only its own processes. */
+export function openProc(
+  root = system,
+  mayBeSignalled: Proc['mayBeSignalled'] = root === system ? canSignal : () => false,
+): Proc {
   const path = (...parts: readonly (string | number)[]): string => join(root, ...parts.map(String));
   const text = (...parts: readonly (string | number)[]): string | undefined =>
     read(path(...parts), lineageLimits.fileBytesMax)?.bytes.toString();
@@ -60,11 +68,20 @@ export function openProc(root = '/proc'): Proc {
     pids: () => youngestFirst(text('loadavg'), () => numbers(list(root) ?? [])),
     descriptors: (pid) => list(path(pid, 'fd')),
     descriptor: (pid, name) => link(path(pid, 'fd', name)),
+    mayBeSignalled,
     bootId: () => {
       const id = text('sys', 'kernel', 'random', 'boot_id')?.trim();
       return id !== undefined && /^[0-9a-f-]{36}$/.test(id) ? id : undefined;
     },
   };
+}
+
+function canSignal(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 interface Bytes {

@@ -1,8 +1,9 @@
 import { delegationLimits, type Lineage, type ReportedProcess } from '../../contract/delegation.js';
-import { ancestorsOf } from './ancestors.js';
-import type { Attribution } from './attribute.js';
+import { type Ancestry, ancestorsOf, isChainUnchanged } from './ancestors.js';
+import { type Attribution, failures } from './attribute.js';
 import { factsOf, type ProcessFacts, type Recognise } from './facts.js';
-import { openProc } from './proc.js';
+import { lineageLimits } from './limits.js';
+import { openProc, type Proc } from './proc.js';
 
 /** What the gateway is told of an attribution: bounded, the processes nearest to the socket in most detail. */
 export function reportOf(attribution: Attribution): Lineage {
@@ -10,24 +11,39 @@ export function reportOf(attribution: Attribution): Lineage {
   return bounded(attribution.bootId, attribution.processes);
 }
 
-/** Who stands behind this process itself, for what it does on its own. Leaf: this process, as `name` if given. */
+/**
+ * Who stands behind this process itself, for what it does on its own. Leaf: this process, as `name` if given. Undefined
+ * where there is no look-up at all: whoever cannot be told although there is one must say so, or would pass for somebody
+ * about whom there is nothing to tell.
+ */
 export function ownLineage(recognise: Recognise, name?: string): Lineage | undefined {
-  return lineageOf(process.pid, recognise, name);
+  return process.platform === 'linux' ? lineageIn(openProc(), process.pid, recognise, name) : undefined;
 }
 
-/** Who stands behind a process of this user. Leaf: that process, as `name` if given. */
-export function lineageOf(pid: number, recognise: Recognise, name?: string): Lineage | undefined {
-  if (process.platform !== 'linux') return undefined;
-  const proc = openProc();
+/** Who stands behind a process of this user. Leaf: that process. Undefined as for `ownLineage`. */
+export function lineageOf(pid: number, recognise: Recognise): Lineage | undefined {
+  return process.platform === 'linux' ? lineageIn(openProc(), pid, recognise) : undefined;
+}
+
+/** Leaf: that process, as `name` if given. */
+export function lineageIn(proc: Proc, pid: number, recognise: Recognise, name?: string): Lineage {
   const bootId = proc.bootId();
-  const ancestry = ancestorsOf(proc, pid);
-  if (bootId === undefined || ancestry.kind !== 'chain') return undefined;
-  return bounded(
-    bootId,
-    ancestry.chain.map((stat, index) =>
+  if (bootId === undefined) return { kind: 'unattributed', reason: 'unreadable' };
+  let reason: Exclude<Ancestry['kind'], 'chain'> = 'changed';
+  for (let attempt = 1; attempt <= lineageLimits.attemptsMax; attempt++) {
+    const ancestry = ancestorsOf(proc, pid);
+    if (ancestry.kind !== 'chain') {
+      reason = ancestry.kind;
+      continue;
+    }
+    const facts = ancestry.chain.map((stat, index) =>
       factsOf(proc, index === 0 && name !== undefined ? { ...stat, name } : stat, recognise),
-    ),
-  );
+    );
+    // What was read of somebody who ended meanwhile is nothing.
+    if (isChainUnchanged(proc, ancestry.chain)) return bounded(bootId, facts);
+    reason = 'changed';
+  }
+  return { kind: 'unattributed', reason: failures[reason].reason };
 }
 
 function bounded(bootId: string, facts: readonly ProcessFacts[]): Lineage {

@@ -4,9 +4,10 @@ import { hasAgent } from '../../contract/chain.js';
 import type { Lineage } from '../../contract/delegation.js';
 import type { Gateway } from '../client/gateway.js';
 import type { ClientState } from '../client/state.js';
-import { attribute, recognise } from '../lineage/index.js';
+import { attribute, recognise, self } from '../lineage/index.js';
 import { loadNative } from '../lineage/native.js';
 import { lineageOf, ownLineage, reportOf } from '../lineage/report.js';
+import type { ProcessEvidence } from '../lineage/self.js';
 import type { TunnelOptions } from './tunnel.js';
 
 /** Who stands behind what this process asks for itself, as `name` if given; asked anew each time. */
@@ -42,27 +43,43 @@ const switchedOff = {
   stillHolds: () => true,
 } as const;
 
+/** Who has connected a unix socket, as it is looked up. Instead of the kernel's, for tests. */
+export interface PeerLooks {
+  /** SO_PEERCRED: by number, which is somebody else's once that process has ended. */
+  readonly peerProcess: (descriptor: number) => number | undefined;
+  readonly self: (pid: number) => ProcessEvidence | undefined;
+  readonly lineageOf: typeof lineageOf;
+}
+
 /**
- * Whether the program that connected a unix socket of this process is the person's own: neither an agent nor anything
- * below `throughline run`. The gateway says so, as it does for tunnels. Where nobody is looked up, everybody is.
+ * To be called with each unix socket that was accepted here, right then: who has it is written down by pid and start
+ * time. What comes back tells, whenever it is asked, whether that program is there still and the person's own: neither
+ * an agent nor anything below `throughline run`. The gateway says so, as it does for tunnels. Where nobody is looked up,
+ * everybody is.
  */
 export async function personsOwn(
-  gateway: Gateway,
-  state: ClientState,
-): Promise<(socket: Socket) => Promise<boolean>> {
+  gateway: Pick<Gateway, 'json'>,
+  state: Pick<ClientState, 'settings'>,
+  given?: PeerLooks,
+): Promise<(socket: Socket) => () => Promise<boolean>> {
   const [{ agents, lookUp }, native] = await Promise.all([state.settings(), loadNative()]);
-  return async (socket) => {
-    if (lookUp === 'never' || native === undefined) return true;
+  const looks = given ?? (native === undefined ? undefined : { ...native, self, lineageOf });
+  return (socket) => {
+    if (lookUp === 'never' || looks === undefined) return () => Promise.resolve(true);
     const descriptor: unknown = Reflect.get(Reflect.get(socket, '_handle') ?? {}, 'fd');
-    const pid = typeof descriptor === 'number' ? native.peerProcess(descriptor) : undefined;
-    const lineage =
-      pid === undefined ? undefined : lineageOf(pid, (execution) => recognise(execution, agents));
-    if (lineage === undefined) return false;
-    try {
-      const { chain } = await gateway.json({ method: 'GET', path: paths.whoami, lineage }, WhoAmI);
-      return chain !== undefined && !hasAgent(chain);
-    } catch {
-      return false;
-    }
+    const pid = typeof descriptor === 'number' ? looks.peerProcess(descriptor) : undefined;
+    const peer = pid === undefined ? undefined : looks.self(pid);
+    return async () => {
+      if (peer === undefined) return false;
+      const lineage = looks.lineageOf(peer.pid, (execution) => recognise(execution, agents));
+      if (lineage?.kind !== 'attributed') return false;
+      if (lineage.processes[0]?.startTicks !== peer.startTicks) return false;
+      try {
+        const { chain } = await gateway.json({ method: 'GET', path: paths.whoami, lineage }, WhoAmI);
+        return chain !== undefined && !hasAgent(chain);
+      } catch {
+        return false;
+      }
+    };
   };
 }

@@ -122,6 +122,14 @@ describe('ancestors that cannot be', () => {
     expect(await pidsIn(fakeProc({ 30: holder }))).toEqual([30]);
   });
 
+  onLinux('a parent that hides although it is this very user’s leaves nobody’s chain', async () => {
+    const { root } = fakeProc({ 30: { ...holder, parent: 25 }, 25: { parent: 20 } });
+    const hiding = (...pids: readonly number[]) => openProc(root, (pid) => pids.includes(pid));
+    expect(await pidsIn(fakeProc(), hiding(20))).toBe('unreadable');
+    // Somebody else's is not this user's agent.
+    expect(await pidsIn(fakeProc(), hiding(10))).toEqual([30, 25]);
+  });
+
   onLinux('a chain is told up to its bound, and not at all beyond', async () => {
     const chainOf = (length: number): FakeProc =>
       fakeProc(
