@@ -52,6 +52,7 @@ export function attribute(
   if (own?.evidence !== undefined && byHandle && lineage?.kind !== 'attributed')
     throw new MisusedCredential('shared', own, presented);
   if (lineage === undefined) return { actor: presented, misuse: undefined };
+  if (lineage.kind === 'unattributed') refuseHidden(presented, lineage.reason, rooms.delegations);
   if (lineage.kind === 'unattributed')
     return { actor: { ...presented, lineage: 'unattributed' }, misuse: undefined };
   const steps = stepsOf(presented, lineage, rooms.delegations);
@@ -85,6 +86,25 @@ export function attribute(
   if (rooms.misuse[misuse.kind] === 'deny')
     throw new MisusedCredential(misuse.kind, misuse.delegation, presented);
   return { actor: { ...actor, misuse: misuse.kind }, misuse };
+}
+
+/** Why a look-up told nothing, where the program that was looked for can bring that about itself. */
+const hidden: ReadonlySet<string> = new Set(['gone', 'unreadable', 'ambiguous']);
+
+/**
+ * While a delegation that was given to a process of this device lives, whoever cannot be told there may be below it:
+ * else it would only have to hide to act as its person.
+ */
+function refuseHidden(presented: Actor, reason: string, delegations: Delegations): void {
+  const device = presented.deviceKey ?? presented.signInDevice;
+  if (!hidden.has(reason) || device === undefined) return;
+  const other = delegations.givenOn(presented.chain[0].id, device, presented.delegations ?? []);
+  if (other === undefined) return;
+  throw new ThroughlineError(
+    'denied',
+    `this device cannot tell which program this is, and "${other.label}" runs there`,
+    { action: 'start it from a shell or the app, so that it can be seen; or end that agent first' },
+  );
 }
 
 function inheritance(own: Delegation | undefined, { delegations }: Actor): Misuse | undefined {

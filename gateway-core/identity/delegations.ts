@@ -117,6 +117,16 @@ export class Delegations {
       : [...found].filter((each) => each.principal === principal && this.get(each.id));
   }
 
+  /** One of `principal`, if any, that was given to a process of that device, besides those of `known`. */
+  givenOn(principal: string, device: string, known: readonly string[]): Delegation | undefined {
+    for (const each of this.#live.values()) {
+      if (each.principal !== principal || each.evidence?.device !== device || known.includes(each.id))
+        continue;
+      if (this.get(each.id) !== undefined) return each;
+    }
+    return undefined;
+  }
+
   /** Whether this very process, or one that names `claim`, worked for a delegation of `principal` that is over. */
   isLeftOver(principal: string, process: ProcessKey, claim: string | undefined): boolean {
     if (this.ofProcess(principal, process).length > 0) return false;

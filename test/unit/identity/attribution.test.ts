@@ -330,6 +330,32 @@ describe('what a program can try', () => {
     expect(names(daemon)).toBe('outer claimed > inner claimed > p77 observed');
   });
 
+  it('hiding does not make anybody their person while agents run on this device', async () => {
+    const { gateway, device, ticket, actor } = await rooms();
+    const hides = (reason: string) => ({ lineage: { kind: 'unattributed', reason }, use }) as const;
+    await device.call(gateway, ticket);
+    expect(await device.call(gateway, ticket, hides('ambiguous'))).toMatchObject({ ok: true });
+    const own = await Device.create();
+    const outer = await mint(gateway, actor, { key: own.thumbprint, evidence: evidence(20) });
+    for (const reason of ['ambiguous', 'unreadable', 'gone'])
+      expect(await device.call(gateway, ticket, hides(reason))).toMatchObject({
+        ok: false,
+        error: { code: 'denied' },
+      });
+    // Where nobody can look, nobody hides.
+    for (const reason of ['platform', 'switched-off'])
+      expect(await device.call(gateway, ticket, hides(reason))).toMatchObject({ ok: true });
+    // At the port of an agent that is the only one there, it stays that agent.
+    await own.call(gateway, outer.delegation.id);
+    expect(await own.call(gateway, outer.delegation.id, hides('ambiguous'))).toMatchObject({ ok: true });
+    const inside = await actorOf(gateway, device, ticket, { lineage: lineage(process(21), process(20)) });
+    const inner = await mint(gateway, inside, { evidence: evidence(30) });
+    expect(await own.call(gateway, outer.delegation.id, hides('ambiguous'))).toMatchObject({ ok: false });
+    await gateway.identity.delegations.end(inner.delegation.id, 'finished');
+    await gateway.identity.delegations.end(outer.delegation.id, 'finished');
+    expect(await device.call(gateway, ticket, hides('ambiguous'))).toMatchObject({ ok: true });
+  });
+
   it('a lineage that cannot be read is refused, not ignored', async () => {
     const { gateway, device, ticket } = await rooms();
     const hostile: unknown[] = [
