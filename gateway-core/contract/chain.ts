@@ -37,6 +37,14 @@ export function hasAgent(chain: Chain): boolean {
 }
 
 /**
+ * Whether an agent may be behind it: one is seen, or the device has looked and cannot tell. A program chooses by itself
+ * whether it can be seen, so what no agent may do is refused to both.
+ */
+export function mayBeAgent({ chain, lineage }: Pick<Actor, 'chain' | 'lineage'>): boolean {
+  return hasAgent(chain) || lineage === 'unattributed';
+}
+
+/**
  * Who acts, as the identity room established it. Everything that decides takes an Actor; nothing else makes one.
  * `scopes[i]` belongs to `chain[i]`; the root's is always empty.
  */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { ulid } from 'ulid';
-import { type Actor, Chain, type Hop, hasAgent, type Scope } from '../contract/chain.js';
+import { type Actor, Chain, type Hop, mayBeAgent, type Scope } from '../contract/chain.js';
 import { handlePattern } from '../contract/delegation.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { type ConnectionName, DelegationId, PrincipalId } from '../contract/ids.js';
@@ -137,7 +137,7 @@ export function createHandles(options: {
     async mint(actor, wanted) {
       const now = clock();
       const root = actor.chain[0];
-      if (actor.delegation !== undefined || hasAgent(actor.chain))
+      if (actor.delegation !== undefined || mayBeAgent(actor))
         throw new ThroughlineError('denied', 'a delegation cannot mint a handle', {
           action: 'ask with the ticket of the person who signed in',
         });

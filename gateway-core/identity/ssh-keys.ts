@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { Kysely, Transaction } from 'kysely';
-import { type Actor, hasAgent } from '../contract/chain.js';
+import { type Actor, mayBeAgent } from '../contract/chain.js';
 import { ThroughlineError } from '../contract/errors.js';
 import { type ConnectionName, PrincipalId } from '../contract/ids.js';
 import { SshPublicKey, sshKeyStatement, sshKeyType } from '../contract/ssh-key.js';
@@ -86,7 +86,7 @@ export function createSshKeys(options: {
   return {
     async register(actor, { connection, publicKey, proof }) {
       const { deviceKey, signIn } = actor;
-      if (actor.delegation !== undefined || deviceKey === undefined || hasAgent(actor.chain))
+      if (actor.delegation !== undefined || deviceKey === undefined || mayBeAgent(actor))
         throw new ThroughlineError('denied', 'an agent cannot register an SSH key', {
           action: 'use a tunnel: throughline connect NAME, or exec',
         });

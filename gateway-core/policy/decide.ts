@@ -1,5 +1,5 @@
 import type * as Cedar from '@cedar-policy/cedar-wasm/nodejs';
-import { type Actor, type Hop, hasAgent } from '../contract/chain.js';
+import { type Actor, type Hop, hasAgent, mayBeAgent } from '../contract/chain.js';
 import type { Action, Decision, Grounds, Permit } from '../contract/decision.js';
 import type { MaskRule } from '../contract/masks.js';
 import type { MaskedUse, StatementFacts } from '../contract/sql.js';
@@ -64,21 +64,25 @@ export function decider(policies: CompiledPolicies, actor: Actor, connection: Po
   };
 }
 
-/** Decisions about the gateway itself. Refused to every chain with an agent: people administer (SECURITY: agents against their person). */
+/** Decisions about the gateway itself. Refused to every chain with an agent, and where none can be ruled out: people administer (SECURITY: agents against their person). */
 export function decideAdmin(
   policies: CompiledPolicies,
   actor: Actor,
   action: Extract<Action, `admin:${string}`>,
   nowMs: number,
 ): Decision {
-  if (hasAgent(actor.chain)) {
-    return deny(policies, [], 'agents may not administer the gateway', 'ask a person to do it');
+  if (mayBeAgent(actor)) {
+    return hasAgent(actor.chain)
+      ? deny(policies, [], 'agents may not administer the gateway', 'ask a person to do it')
+      : deny(policies, [], 'nobody can tell whether an agent asks for this', startSeen);
   }
   const resource = { type: 'Gateway', id: 'gateway' };
   const common = [...rootEntities(actor), { uid: resource, attrs: {}, parents: [] }];
   const entities = actor.chain.map(() => common);
   return overChain(policies, actor, action, resource, entities, baseContext(actor, nowMs), undefined);
 }
+
+const startSeen = 'start it from a shell or the app, so that this device can tell which program it is';
 
 /** The one place where a permit is made: from a decision that allows. */
 export function permitOf(decision: Extract<Decision, { kind: 'allow' }>): Permit {

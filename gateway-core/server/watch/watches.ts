@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ReplayItem } from '../../contract/api.js';
-import { type Actor, type Chain, hasAgent } from '../../contract/chain.js';
+import { type Actor, type Chain, mayBeAgent } from '../../contract/chain.js';
 import { ThroughlineError } from '../../contract/errors.js';
 import type { AuditEventInput, WatchEnd } from '../../contract/events.js';
 import type { SessionId } from '../../contract/ids.js';
@@ -93,7 +93,7 @@ export class Watches {
     const { session, actor } = wanted;
     const watched = this.#watched.get(session.id) ?? this.#begin(session);
     const watch = `wch_${randomBytes(10).toString('hex')}`;
-    const own = session.actor.chain[0].id === actor.chain[0].id && !hasAgent(actor.chain);
+    const own = session.actor.chain[0].id === actor.chain[0].id && !mayBeAgent(actor);
     watched.coming += 1;
     let position: number;
     try {

@@ -134,8 +134,10 @@ describe('an SSH key of a device', () => {
     if (handle === undefined) throw new Error('no handle');
     const agent = { id: 'prc_1', kind: 'agent', name: 'claude', assurance: 'observed' } as const;
     const observed: Actor = { ...actor, chain: [actor.chain[0], agent], scopes: [{}, {}] };
-    for (const each of [{ ...handle.actor, deviceKey: actor.deviceKey ?? '' }, observed])
+    const hidden: Actor = { ...actor, lineage: 'unattributed' };
+    for (const each of [{ ...handle.actor, deviceKey: actor.deviceKey ?? '' }, observed, hidden])
       await expect(sshKeys.register(each, request(actor, key))).rejects.toMatchObject({ code: 'denied' });
+    await expect(mintHandle(hidden, { connection })).rejects.toMatchObject({ code: 'denied' });
     gateway.logFails = true;
     await expect(sshKeys.register(actor, request(actor, key))).rejects.toMatchObject({
       code: 'not-recordable',

@@ -174,6 +174,10 @@ test('chains with an agent never administer the gateway', () => {
   expect(decideAdmin(policies, actor({ agents: [agent('claude')] }), 'admin:policies', now).kind).toBe(
     'deny',
   );
+  // Who cannot be seen may be one: a program chooses that by itself.
+  const hidden = actor({ lineage: 'unattributed' });
+  expect(decideAdmin(policies, hidden, 'admin:policies', now).kind).toBe('deny');
+  expect(decideAdmin(policies, actor({ lineage: 'attributed' }), 'admin:policies', now).kind).toBe('allow');
 });
 
 test('a policy text that Cedar, the schema or the annotations do not accept is refused with a reason', () => {
