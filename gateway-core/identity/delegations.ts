@@ -14,7 +14,7 @@ import { DelegationId } from '../contract/ids.js';
 import type { DelegationsTable, StateSchema } from '../store/schema.js';
 import type { Clock } from './bounded.js';
 import type { Delegation } from './delegation.js';
-import { type ChildBounds, childBounds, type ParentBounds } from './delegation-bounds.js';
+import { type ChildBounds, childBounds, intersection, type ParentBounds } from './delegation-bounds.js';
 import { delegationOf, rowOf } from './delegation-rows.js';
 import { identityLimits } from './limits.js';
 import { scramVerifier } from './scram.js';
@@ -47,7 +47,8 @@ export class Delegations {
   readonly #record: RecordEvent;
   readonly #signIns: SignIns;
   readonly #live = new Map<string, Delegation>();
-  readonly #children = new Map<string, Set<string>>();
+  /** Everything that has it in its path, parents before children. */
+  readonly #below = new Map<string, Set<string>>();
   readonly #byProcess = new Map<string, Set<Delegation>>();
   /** Ended ones, by id and by the process that they were given to: what still runs there does not become its person. */
   readonly #over = new Map<string, { readonly principal: string; readonly process: string | undefined }>();
@@ -182,12 +183,13 @@ export class Delegations {
     const parents = (actor.delegations ?? []).map((id) => this.#parent(id));
     this.#refuseTooMany(actor.signIn);
     const parent = parents.at(-1);
-    const bounds = childBounds(parentBounds(actor, parent, input), input);
+    const bounds = childBounds(parentBounds(actor, parents, input), input);
     if (bounds.expiresAtMs <= now)
       throw new ThroughlineError('denied', 'the delegation would have expired already', {
         action: 'give it more time',
       });
-    for (const each of parents) spendChild(each);
+    for (const each of parents) requireChild(each);
+    for (const each of parents) each.childrenUsed += 1;
     try {
       return await this.#keep(actor, input, bounds, parent, now);
     } catch (error) {
@@ -332,15 +334,7 @@ export class Delegations {
 
   /** A delegation and everything below it, itself first. */
   below(id: string): readonly Delegation[] {
-    const found: Delegation[] = [];
-    const walk = (each: string): void => {
-      const delegation = this.#live.get(each);
-      if (delegation === undefined) return;
-      found.push(delegation);
-      for (const child of this.#children.get(each) ?? []) walk(child);
-    };
-    walk(id);
-    return found;
+    return [id, ...(this.#below.get(id) ?? [])].flatMap((each) => this.#live.get(each) ?? []);
   }
 
   /** Ends what has expired. To be called about once a second. */
@@ -403,16 +397,14 @@ export class Delegations {
 
   #add(delegation: Delegation): void {
     this.#live.set(delegation.id, delegation);
-    const parent = delegation.path.at(-2);
-    if (parent !== undefined) add(this.#children, parent, delegation.id);
+    for (const above of delegation.path.slice(0, -1)) add(this.#below, above, delegation.id);
     if (delegation.evidence !== undefined) add(this.#byProcess, processText(delegation.evidence), delegation);
   }
 
   #remove(delegation: Delegation): void {
     this.#live.delete(delegation.id);
     this.#remember(delegation);
-    const parent = delegation.path.at(-2);
-    if (parent !== undefined) take(this.#children, parent, delegation.id);
+    for (const above of delegation.path.slice(0, -1)) take(this.#below, above, delegation.id);
     if (delegation.evidence !== undefined)
       take(this.#byProcess, processText(delegation.evidence), delegation);
   }
@@ -450,20 +442,31 @@ export function actorOfDelegation(
   };
 }
 
-function parentBounds(actor: Actor, parent: Delegation | undefined, input: DelegationInput): ParentBounds {
-  if (parent !== undefined)
-    return { ...parent, expiresAtMs: Math.min(parent.expiresAtMs, actor.expiresAtMs) };
-  const depthMax = input.levels === undefined ? delegationLimits.depthDefault : delegationLimits.depthMax;
-  return { scope: {}, depth: 0, depthMax, expiresAtMs: actor.expiresAtMs };
+/**
+ * What all of `parents` (outermost first) can give together. Mostly each is the next one's parent and the last is the
+ * narrowest; a process can also stand below two that know nothing of each other, or claim to: then the levels that each
+ * has left count from where it stands.
+ */
+function parentBounds(actor: Actor, parents: readonly Delegation[], input: DelegationInput): ParentBounds {
+  const { expiresAtMs } = actor;
+  if (parents.length === 0) {
+    const depthMax = input.levels === undefined ? delegationLimits.depthDefault : delegationLimits.depthMax;
+    return { scope: {}, depth: 0, depthMax, expiresAtMs };
+  }
+  return {
+    scope: parents.map(({ scope }) => scope).reduce(intersection),
+    depth: parents.length,
+    depthMax: Math.min(...parents.map((each, index) => index + 1 + each.depthMax - each.depth)),
+    expiresAtMs: Math.min(expiresAtMs, ...parents.map((each) => each.expiresAtMs)),
+  };
 }
 
-function spendChild(delegation: Delegation): void {
-  if (delegation.childrenUsed >= delegation.childrenMax)
-    throw new ThroughlineError('denied', `the delegation "${delegation.label}" may have no more children`, {
-      action: 'ask for a new delegation',
-      fields: { childrenMax: delegation.childrenMax },
-    });
-  delegation.childrenUsed += 1;
+function requireChild(delegation: Delegation): void {
+  if (delegation.childrenUsed < delegation.childrenMax) return;
+  throw new ThroughlineError('denied', `the delegation "${delegation.label}" may have no more children`, {
+    action: 'ask for a new delegation',
+    fields: { childrenMax: delegation.childrenMax },
+  });
 }
 
 const processText = ({ bootId, pid, startTicks }: ProcessKey): string => `${bootId} ${pid} ${startTicks}`;

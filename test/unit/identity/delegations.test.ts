@@ -120,6 +120,45 @@ describe(`minting, seed ${seed}`, () => {
     expect(gateway.identity.delegations.get(first.delegation.id)?.childrenUsed).toBe(1);
   });
 
+  it('a refused child has spent nothing, whoever of those above refuses it', async () => {
+    const { gateway, actor } = await signedIn();
+    const top = await mint(gateway, actor, { budget: { children: 2 } });
+    const none = await mint(gateway, at(top.delegation), { budget: { children: 0 } });
+    for (let each = 0; each < 3; each += 1)
+      await expect(mint(gateway, at(none.delegation))).rejects.toThrow(/no more children/);
+    expect(top.delegation.childrenUsed).toBe(1);
+    await mint(gateway, at(top.delegation));
+  });
+
+  it('below two that know nothing of each other, a child is within both, and ends with either', async () => {
+    const { gateway, actor } = await signedIn();
+    const [a, b] = connections as [ConnectionName, ConnectionName];
+    const [outer, inner] = [
+      await mint(gateway, actor, { connections: [a, b], levels: 2 }),
+      await mint(gateway, actor, { connections: [b], levels: 7 }),
+    ].map(({ delegation }) => delegation) as [Delegation, Delegation];
+    const both = (first: Delegation, second: Delegation): Actor => {
+      const { chain, scopes } = at(second);
+      const hop = at(first).chain[1];
+      return {
+        ...at(second),
+        chain: hop === undefined ? chain : [chain[0], hop, ...chain.slice(1)],
+        scopes: [{}, first.scope, ...scopes.slice(1)],
+        delegations: [first.id, second.id],
+      };
+    };
+    const child = (await mint(gateway, both(outer, inner))).delegation;
+    expect(child).toMatchObject({ scope: { connections: [b] }, depth: 3, depthMax: 3 });
+    await expect(mint(gateway, both(inner, outer), { connections: [a] })).rejects.toThrow(/connections a/);
+    await expect(mint(gateway, at(child))).rejects.toThrow(/may not have children/);
+    const closed = (await mint(gateway, actor, { levels: 0 })).delegation;
+    await expect(mint(gateway, both(closed, inner))).rejects.toThrow(/may not have children/);
+    expect(gateway.identity.delegations.below(outer.id).map(({ id }) => id)).toEqual([outer.id, child.id]);
+    await gateway.identity.delegations.end(outer.id, 'revoked');
+    expect(gateway.identity.delegations.get(child.id)).toBeUndefined();
+    expect(gateway.identity.delegations.get(inner.id)).toBeDefined();
+  });
+
   it('a handle is not kept: neither state nor log holds it; it fits into 64 bytes', async () => {
     const { gateway, actor } = await signedIn();
     const { handle } = await mint(gateway, actor);
