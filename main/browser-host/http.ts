@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { RendererFiles } from '../renderer-files/files.js';
 import { securityHeaders } from '../renderer-files/headers.js';
 import type { Keys } from './keys.js';
@@ -28,6 +29,21 @@ export interface Site {
    * door that was opened, or nothing for a wrong secret.
    */
   readonly reopen: (request: string) => Promise<string | undefined>;
+  /**
+   * The agent that stands behind a socket, if any: what a page does is done by the desktop, as its person. Absent:
+   * nobody is asked.
+   */
+  readonly agentBehind?: ((socket: Socket) => Promise<string | undefined>) | undefined;
+  /** One line for the person. */
+  readonly report: (line: string) => void;
+}
+
+/** Whether whoever sent this may act as the person. INVARIANT: asked before a key is given out, and before one is taken. */
+export async function isPersons(site: Site, request: IncomingMessage): Promise<boolean> {
+  const agent = await site.agentBehind?.(request.socket);
+  if (agent === undefined) return true;
+  site.report(`refused a page to an agent (${agent}): it has ways of its own, as \`throughline exec\``);
+  return false;
 }
 
 /** Whether the request names this very host (against DNS rebinding). */
@@ -62,6 +78,7 @@ type Reply = readonly [status: number, text: string];
 
 async function exchange(site: Site, request: IncomingMessage, ticket: string): Promise<Reply> {
   if (!fromOwnPage(site, request)) return [403, 'not from this page'];
+  if (!(await isPersons(site, request))) return [403, 'not for agents'];
   const key = site.keys.exchange(ticket);
   if (key === undefined) return [403, 'this ticket was used, or is too old: open the app again'];
   site.opened(ticket);

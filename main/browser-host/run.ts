@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { openState } from '../../gateway-core/agent/client/state.js';
+import { agentBehind } from '../../gateway-core/agent/tunnel/deputy.js';
 import { forkAgent } from '../agent-host/fork.js';
 import { type Core, createCore } from '../core.js';
 import type { RunningDemo } from '../gateway/running-demo.js';
@@ -63,6 +65,7 @@ export async function runBrowserHost(options: BrowserHostOptions): Promise<numbe
       dispatcher: core.dispatcher,
       port: lastPort,
       report: print,
+      agentBehind: agentBehind(openState()),
       opened: (ticket) => windows.opened(ticket),
       reopen: async (text) => {
         const what = readAsk(text, secret);

@@ -4,7 +4,7 @@ import type { PeerLookUp } from '../../gateway-core/agent/tunnel/peer.js';
 import type { Dispatcher } from '../ipc/dispatcher.js';
 import type { RendererFiles } from '../renderer-files/files.js';
 import { bridgeSockets } from './bridge.js';
-import { fromOwnPage, httpLimits, namesHost, type Site, serveRequest } from './http.js';
+import { fromOwnPage, httpLimits, isPersons, namesHost, type Site, serveRequest } from './http.js';
 import type { Keys } from './keys.js';
 import { listenOnLoopback } from './listener.js';
 
@@ -16,6 +16,7 @@ export interface BrowserServerOptions {
   readonly port: number;
   readonly opened: Site['opened'];
   readonly reopen: Site['reopen'];
+  readonly agentBehind?: Site['agentBehind'];
   readonly report: (line: string) => void;
   readonly lookUp?: PeerLookUp;
 }
@@ -51,7 +52,10 @@ export async function startBrowserServer(options: BrowserServerOptions): Promise
     if (!namesHost(site, request)) return refuse(socket, '421 Misdirected Request');
     if (!fromOwnPage(site, request)) return refuse(socket, '403 Forbidden');
     if (request.url !== '/bridge') return refuse(socket, '404 Not Found');
-    bridge.upgrade(request, socket, head);
+    isPersons(site, request).then(
+      (persons) => (persons ? bridge.upgrade(request, socket, head) : refuse(socket, '403 Forbidden')),
+      () => socket.destroy(),
+    );
   });
   // It never listens by itself, and Node begins to look for overdue requests when a server does.
   http.emit('listening');

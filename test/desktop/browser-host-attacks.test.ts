@@ -148,6 +148,22 @@ describe('tickets and keys', () => {
     expect(await exchange(ticket)).toBe(200);
   });
 
+  it('a page that an agent opens gets no key, and uses up no ticket; with a key it gets no bridge', async () => {
+    let agent: string | undefined;
+    const guarded = await startTestHost({ agentBehind: () => Promise.resolve(agent) });
+    const ticket = guarded.keys.issueTicket();
+    const key = guarded.keys.exchange(guarded.keys.issueTicket());
+    expect(key).toBeDefined();
+    agent = 'claude';
+    expect(statusOf(await request(guarded, 'POST /key', own(guarded), ticket))).toBe(403);
+    expect(statusOf(await request(guarded, 'GET /bridge', { ...upgrade, ...own(guarded) }))).toBe(403);
+    expect(guarded.reports).toHaveLength(2);
+    expect(guarded.reports[0]).toContain('claude');
+    agent = undefined;
+    expect(statusOf(await request(guarded, 'POST /key', own(guarded), ticket))).toBe(200);
+    await guarded.close();
+  });
+
   it('what is no ticket opens nothing', async () => {
     for (const wrong of ['x', ' ', '__proto__', 'constructor', 'A'.repeat(43)])
       expect(await exchange(wrong)).toBe(403);

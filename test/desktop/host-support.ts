@@ -6,6 +6,7 @@ import { WebSocket } from 'ws';
 import type { PeerLookUp } from '../../gateway-core/agent/tunnel/peer.js';
 import { defaultPreferences } from '../../gateway-core/contract/bridge/app.js';
 import type { Handlers } from '../../gateway-core/contract/bridge/calls.js';
+import type { Site } from '../../main/browser-host/http.js';
 import { createKeys, type Keys } from '../../main/browser-host/keys.js';
 import { startBrowserServer } from '../../main/browser-host/server.js';
 import { createDispatcher, type Dispatcher } from '../../main/ipc/dispatcher.js';
@@ -30,7 +31,11 @@ export interface TestHost {
 const page = '<!doctype html><title>Throughline</title><p id="page">the page</p>';
 
 export async function startTestHost(
-  options: { lookUp?: PeerLookUp; answer?: (name: string) => Promise<unknown> } = {},
+  options: {
+    lookUp?: PeerLookUp;
+    agentBehind?: Site['agentBehind'];
+    answer?: (name: string) => Promise<unknown>;
+  } = {},
 ): Promise<TestHost> {
   const directory = temporaryFolder('throughline-host-');
   const renderer = join(directory, 'renderer');
@@ -72,6 +77,7 @@ export async function startTestHost(
     },
     report: (line) => reports.push(line),
     ...(options.lookUp === undefined ? {} : { lookUp: options.lookUp }),
+    agentBehind: options.agentBehind,
   });
   return {
     port: server.port,
