@@ -7,6 +7,7 @@ import type { ConnectionInput } from '../../gateway-core/contract/connection.js'
 import type { Cluster } from './cluster.js';
 import {
   type Environment,
+  freePort,
   type Outcome,
   plainEnvironment,
   type Running,
@@ -75,7 +76,12 @@ interface ReadyLine {
 export async function startGateway(scope: Scope, options: GatewayOptions = {}): Promise<GatewayRun> {
   const data = options.data ?? join(scope.directory(), 'data');
   const config = join(scope.directory(), 'gateway.yaml');
-  const listeners = { postgres: options.nativeListen ?? '127.0.0.1:0', ssh: '127.0.0.1:0' };
+  // Ports that nobody else gets while a gateway that was killed comes back.
+  const [listen, nativeListen] = [
+    options.listen ?? (await ownPlace()),
+    options.nativeListen ?? (await ownPlace()),
+  ];
+  const listeners = { postgres: nativeListen, ssh: '127.0.0.1:0' };
   // JSON is YAML.
   writeFileSync(config, JSON.stringify({ listeners, ...options.config }));
   const demo = options.demo ?? true;
@@ -90,7 +96,7 @@ export async function startGateway(scope: Scope, options: GatewayOptions = {}): 
     '--data',
     data,
     '--listen',
-    options.listen ?? '127.0.0.1:0',
+    listen,
     '--config',
     config,
     ...(options.keys === undefined ? [] : ['--keys', options.keys]),
@@ -112,6 +118,8 @@ export async function startGateway(scope: Scope, options: GatewayOptions = {}): 
     ended: running.ended,
   };
 }
+
+const ownPlace = async (): Promise<string> => `127.0.0.1:${await freePort()}`;
 
 function placeOf(address: string): Place {
   const at = address.lastIndexOf(':');

@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -197,16 +198,31 @@ function launch(program: string, args: readonly string[], options: RunOptions): 
   };
 }
 
-/** A TCP port on 127.0.0.1 that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** Below those that the system gives to whoever asks for any: Linux begins at 32768, others at 49152. */
+const portsFrom = 20_000;
+const portsTo = 32_000;
+/** Ports of one worker are so far apart: those between are other workers'. */
+const lanes = 16;
+const lane = Number(process.env['VITEST_POOL_ID'] ?? process.pid) % lanes;
+let nextPort = randomInt(portsFrom / lanes, portsTo / lanes) * lanes + lane;
+
+/**
+ * A TCP port on 127.0.0.1 for a program that binds it later, also again after it was killed. Not one of those that the
+ * system gives away: there, another test's server could have it by then.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = nextPort;
+    nextPort = port + lanes < portsTo ? port + lanes : portsFrom + lane;
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen({ host: '127.0.0.1', port: 0 }, () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
+    server.once('error', () => resolve(false));
+    server.listen({ host: '127.0.0.1', port }, () => server.close(() => resolve(true)));
   });
 }
 
