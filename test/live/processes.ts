@@ -150,17 +150,23 @@ function launch(program: string, args: readonly string[], options: RunOptions): 
   // A program that does not read its input closes it; its status tells.
   child.stdin.on('error', () => undefined);
   let over = false;
+  /** Its output can come behind its end. */
+  let complete = false;
   const ended = new Promise<Outcome>((resolve) => {
     child.once('error', (error) => {
       over = true;
       stderr += `${error.message}\n`;
-      if (child.pid === undefined) resolve({ status: 127, signal: null, stdout, stderr });
+      if (child.pid !== undefined) return;
+      complete = true;
+      resolve({ status: 127, signal: null, stdout, stderr });
+      told();
     });
     child.once('exit', () => {
       over = true;
     });
     child.once('close', (status, signal) => {
       over = true;
+      complete = true;
       resolve({ status, signal, stdout, stderr });
       told();
     });
@@ -189,7 +195,7 @@ function launch(program: string, args: readonly string[], options: RunOptions): 
           if (found !== null) {
             finish();
             resolve(found);
-          } else if (over) fail('ended without');
+          } else if (complete) fail('ended without');
         };
         const timer = setTimeout(() => fail('did not say'), timeoutMs);
         watchers.add(look);
