@@ -48,7 +48,7 @@ const doorLine = /file:\S+open\.html/;
 const startTimeoutMs = 120_000;
 const starter = join(cloneRoot(), 'gateway-core', 'setup', 'start.mjs');
 /** Long enough for the demo database to be made; a step that takes it all has failed. */
-const stepTimeoutMs = 30_000;
+const stepTimeoutMs = 60_000;
 export const wide = { width: 1400, height: 860 };
 
 export async function startApp(scope: Scope, options: AppOptions = {}): Promise<App> {

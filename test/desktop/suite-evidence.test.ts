@@ -24,7 +24,7 @@ beforeAll(async () => {
   page = await app.page();
   await page.getByRole('button', { name: 'It is the same: trust it' }).click();
   await signIn(app, page, 'engineer');
-}, 120_000);
+});
 afterAll(() => scope.close());
 picturesOfFailures(() => page);
 

@@ -40,7 +40,7 @@ beforeAll(async () => {
   await signIn(app, page, 'engineer');
   await page.keyboard.press('Control+,');
   await page.getByRole('switch', { name: 'For screen readers' }).check({ force: true });
-}, 120_000);
+});
 afterAll(() => scope.close());
 picturesOfFailures(() => page);
 

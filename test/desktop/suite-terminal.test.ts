@@ -67,7 +67,7 @@ async function newPage(options: BrowserContextOptions = {}): Promise<Page> {
     permissions: ['clipboard-read', 'clipboard-write'],
     ...options,
   });
-  context.setDefaultTimeout(30_000);
+  context.setDefaultTimeout(60_000);
   const opened = await context.newPage();
   opened.on('console', (message) => {
     if (message.type() === 'error') complaints.push(message.text());

@@ -50,7 +50,7 @@ async function open(file: string, options: BrowserContextOptions = {}): Promise<
     offline: true,
     ...options,
   });
-  context.setDefaultTimeout(30_000);
+  context.setDefaultTimeout(60_000);
   page = await context.newPage();
   complaints.length = 0;
   asked.length = 0;

@@ -45,7 +45,7 @@ beforeAll(async () => {
   [engineerApp, working] = await opened(engineer);
   await working.keyboard.press('Control+,');
   await working.getByRole('switch', { name: 'For screen readers' }).check({ force: true });
-}, 180_000);
+});
 afterAll(() => scope.close());
 picturesOfFailures(() => watching);
 

@@ -70,7 +70,7 @@ beforeAll(async () => {
   editor = openEditor(scope, await admin.gateway());
   tab = await editor.open('wide');
   tunnel = await admin.tunnel('wide');
-}, 120_000);
+});
 
 /** What the gateway answers to a client of its own kind: every cell as text. */
 async function answer(text: string): Promise<(string | null)[][]> {

@@ -59,7 +59,7 @@ beforeAll(async () => {
   editor = openEditor(scope, asAdmin);
   tab = await editor.open('shop');
   contractor = openEditor(scope, await reader.gateway());
-}, 120_000);
+});
 
 describe('a text of several statements', () => {
   it('has a result set for each that returns rows, in order, each with its place and its tag', async () => {

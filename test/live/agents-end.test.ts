@@ -27,7 +27,7 @@ beforeAll(async () => {
   // Says its pid, then stays.
   script('stay', 'echo $$ > $OUT/$1; while :; do sleep 0.1; done');
   script('stubborn', `trap '' TERM HUP; exec $OUT/stay $1`);
-}, 120_000);
+});
 
 function agent(label: string, args: readonly string[], program: readonly string[]): Running {
   return start(scope, process.execPath, [cliProgram, 'run', '--agent', label, ...args, '--', ...program], {

@@ -16,7 +16,7 @@ beforeAll(async () => {
   gateway = await startGateway(scope);
   engineer = await login(scope, gateway, 'engineer');
   await psql((await engineer.tunnel('shop-db')).env, 'select 1');
-}, 120_000);
+});
 
 /** As from another machine. */
 class FromAddress extends Socket {

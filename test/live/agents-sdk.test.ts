@@ -35,7 +35,7 @@ beforeAll(async () => {
   // The demo's database is made with its first use.
   outside = await engineer.tunnel('shop-db');
   await psql(outside.env, 'select 1');
-}, 120_000);
+});
 
 const lineOf = async (of: Gateway): Promise<string> =>
   ((await api.whoami(of)).chain ?? []).map(({ name, assurance }) => `${name} ${assurance}`).join(' > ');

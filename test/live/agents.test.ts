@@ -36,7 +36,7 @@ beforeAll(async () => {
   await psql(outside.env, 'select 1');
   directory = scope.directory();
   writeFileSync(join(directory, 'tree.sh'), tree, { mode: 0o755 });
-}, 120_000);
+});
 
 interface Shown {
   readonly id: string;
@@ -112,7 +112,7 @@ describe('a tree of agents', () => {
       ['dropped', psqlBelow('planner observed')],
     ]);
     expect(Object.fromEntries(found)).toEqual(Object.fromEntries(expected));
-  }, 90_000);
+  });
 
   it('is empty again when all have ended', async () => {
     await until('nobody acts', async () => ((await nodes()).length === 0 ? true : undefined));

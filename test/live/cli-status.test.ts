@@ -43,7 +43,7 @@ beforeAll(async () => {
   session = /ses_[0-9A-Z]{26}/.exec(made.stdout)?.[0] ?? '';
   if (made.status !== 0 || session === '')
     throw new Error(`the demo's database: ${made.stdout}${made.stderr}`);
-}, 180_000);
+});
 
 /** Exit status and the stable code on stderr. */
 function failure({ status, stderr, stdout }: Outcome): {
@@ -263,7 +263,7 @@ describe('help and completion', () => {
 
 describe('up', () => {
   const up = (home: string, ...args: string[]): Promise<Outcome> =>
-    cli(home, ['up', '--json', '--listen', '127.0.0.1:0', ...args], { timeoutMs: 20_000 });
+    cli(home, ['up', '--json', '--listen', '127.0.0.1:0', ...args]);
 
   it('refuses what would be unsafe, and says what to do', async () => {
     const home = scope.directory();
@@ -285,7 +285,7 @@ describe('up', () => {
       failure(await up(home, '--demo', '--data', join(home, 'b'), '--keys', join(home, 'b', 'keys'))),
     ).toMatchObject({ status: 2, code: 'invalid-config' });
     const open = ['up', '--demo', '--json', '--listen', '0.0.0.0:0', '--data', join(home, 'c')];
-    expect(failure(await cli(home, open, { timeoutMs: 20_000 }))).toMatchObject({ status: 2, code: 'usage' });
+    expect(failure(await cli(home, open))).toMatchObject({ status: 2, code: 'usage' });
   });
 
   it('refuses keys that others can read', async () => {

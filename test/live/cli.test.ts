@@ -57,7 +57,7 @@ beforeAll(async () => {
   session = /ses_[0-9A-Z]{26}/.exec(made.stdout)?.[0] ?? '';
   if (made.status !== 0 || session === '')
     throw new Error(`the demo's database: ${made.stdout}${made.stderr}`);
-}, 180_000);
+});
 
 describe('shapes', () => {
   it('up --json prints one line when it accepts connections', () => {

@@ -63,7 +63,7 @@ beforeAll(async () => {
   tunnel = await engineer.tunnel('load');
   for (let round = 1; round <= rounds; round += 1) await oneRound(round);
   sessions = await everySession();
-}, 240_000);
+});
 
 async function oneRound(round: number): Promise<void> {
   const handle = await nativeHandle();
@@ -255,7 +255,7 @@ it('every row that a client was sent is in the recording', async () => {
     });
     expect({ session, lost }).toEqual({ session, lost: [] });
   }
-}, 120_000);
+});
 
 it('after all that the gateway serves as if nothing had happened', async () => {
   const client = new pg.Client(await nativeHandle());

@@ -20,7 +20,7 @@ beforeAll(async () => {
   engineer = await login(scope, gateway, 'engineer');
   config = ((await engineer.tunnel('shop-host')) as unknown as { readonly config: string }).config;
   home = `${gateway.data}.host`;
-}, 60_000);
+});
 afterAll(() => scope.close());
 
 const ssh = (args: readonly string[], input?: string): Promise<Outcome> =>

@@ -125,7 +125,7 @@ it('loses nothing that it said was kept, doubles nothing, and keeps the order', 
   expect(new Set(there).size).toBe(there.length);
   expect(there).toEqual(there.toSorted((a, b) => a - b));
   expect(kept.size).toBeGreaterThan(100);
-}, 120_000);
+});
 
 const numbersOf = (model: ModelGateway): number[] =>
   model

@@ -274,7 +274,7 @@ it.runIf(canMount)(
     });
     expect(verdictOf(await person.cli(['log', 'verify', '--json']))).toEqual({ ok: true, problems: [] });
   },
-  90_000,
+  120_000,
 );
 
 function verdictOf({ stdout }: Outcome): Pick<VerifyReport, 'ok' | 'problems'> {

@@ -69,7 +69,7 @@ beforeAll(async () => {
     env,
     'select n, hash, null as none, \'a,"b"\' as quoted from numbers where n <= 3;\nselect 1 as same, 2 as same;\ndrop table numbers;',
   );
-}, 120_000);
+});
 
 /** Runs the text through the tunnel and gives the session that it was. */
 async function sessionOf(env: Environment, text: string): Promise<string> {
@@ -180,7 +180,7 @@ describe('an exported session', () => {
     const parquet = new Uint8Array(files.get(bundlePaths.result(large, 1, 1, 'parquet')) ?? []).buffer;
     const tail = await parquetReadObjects({ file: parquet, rowStart: 199_999, rowEnd: 200_000 });
     expect(tail[0]?.['n']).toBe('200000');
-  }, 120_000);
+  });
 
   it('opens with the key of its age recipient, and nothing readable was written', async () => {
     const identity = await generateIdentity();
@@ -281,7 +281,7 @@ describe('an export that breaks off', () => {
     expect([status === 0, existsSync(file), existsSync(`${file}.partial`)]).toEqual([false, false, false]);
     const checked = await engineer.cli(['log', 'verify', '--data', gateway.data]);
     expect({ status: checked.status, stderr: checked.stderr }).toEqual({ status: 0, stderr: '' });
-  }, 60_000);
+  });
 
   it('what was exported before is verified and replayed where there is no gateway any more', async () => {
     const checked = await engineer.json<BundleReport>(['verify', kept, '--key', logKey.trim()]);

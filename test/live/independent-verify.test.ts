@@ -69,7 +69,7 @@ beforeAll(async () => {
     encoding: 'utf8',
   });
   expect(built.stderr).toBe('');
-}, 240_000);
+});
 
 /** The files as somebody has them who unpacked the bundle. */
 function unpacked(files: ReadonlyMap<string, Buffer>): string {

@@ -39,7 +39,7 @@ beforeAll(async () => {
     }),
   ]);
   tunnel = await admin.tunnel('marks');
-}, 120_000);
+});
 
 interface Marked {
   readonly told: { readonly name: string; readonly value: string }[];

@@ -44,7 +44,7 @@ beforeAll(async () => {
     const [{ may = [] }, connections] = await Promise.all([api.whoami(opened), api.connections(opened)]);
     told.set(name, { may, connections: new Map(connections.map((each) => [each.name, each])) });
   }
-}, 120_000);
+});
 
 const connection = (person: DemoPerson, name: string): ConnectionDetail | undefined =>
   told.get(person)?.connections.get(name);

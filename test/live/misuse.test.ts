@@ -50,7 +50,7 @@ beforeAll(async () => {
     for await (const item of feed.items) told.push(item);
   })().catch(() => undefined);
   await until('the admin watches', () => (told.length > 0 ? true : undefined));
-}, 120_000);
+});
 
 const alertOf = (misuse: string, delegation: string): Promise<LiveItem> =>
   until(`${misuse} is told to an admin`, () =>

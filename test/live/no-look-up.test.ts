@@ -47,7 +47,7 @@ beforeAll(async () => {
   const kept = JSON.parse(readFileSync(settings, 'utf8')) as object;
   writeFileSync(settings, JSON.stringify({ ...kept, lookUp: 'never' }));
   tunnel = await engineer.tunnel('shop');
-}, 120_000);
+});
 
 const withPassfile = (): Record<string, string> => ({ ...tunnel.env, PGPASSFILE: tunnel.passfile ?? '' });
 

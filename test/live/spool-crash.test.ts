@@ -116,4 +116,4 @@ it('brings every record once, whenever the gateway dies', async () => {
   expect(found.map(({ record }) => record)).toEqual(texts);
   const report = await person.json<{ ok: boolean; problems: unknown[] }>(['log', 'verify']);
   expect(report).toMatchObject({ ok: true, problems: [] });
-}, 180_000);
+}, 300_000);

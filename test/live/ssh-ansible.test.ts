@@ -12,7 +12,7 @@ let flags: SshStack['flags'];
 
 beforeAll(async () => {
   ({ engineer, flags } = await startSshStack(scope));
-}, 60_000);
+});
 afterAll(() => scope.close());
 
 describe('Ansible', () => {

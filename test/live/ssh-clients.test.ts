@@ -25,7 +25,7 @@ beforeAll(async () => {
   let stack: SshStack;
   [stack, inner] = await Promise.all([startSshStack(scope), startSshd(scope)]);
   ({ sshd, engineer, contractor, flags } = stack);
-}, 60_000);
+});
 afterAll(() => scope.close());
 
 const ssh = (person: Person, args: readonly string[], input = ''): Promise<Outcome> =>

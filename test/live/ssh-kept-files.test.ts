@@ -41,7 +41,7 @@ beforeAll(async () => {
   await addConnections(admin, [sshd.connection('host')]);
   await putPolicies(admin, livePolicies + policies);
   engineer = await login(scope, gateway, 'engineer');
-}, 60_000);
+});
 afterAll(() => scope.close());
 
 async function transfer(script: readonly string[]): Promise<SessionDetail> {

@@ -52,7 +52,7 @@ beforeAll(async () => {
   ]);
   await putPolicies(admin, policies);
   engineer = await login(scope, gateway, 'engineer');
-}, 60_000);
+});
 afterAll(() => scope.close());
 
 interface NativePlace {

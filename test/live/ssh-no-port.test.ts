@@ -30,7 +30,7 @@ beforeAll(async () => {
   const settings = join(blind.home, 'client', 'settings.json');
   const kept = JSON.parse(readFileSync(settings, 'utf8')) as object;
   writeFileSync(settings, JSON.stringify({ ...kept, lookUp: 'never' }));
-}, 120_000);
+});
 
 /** The session in which this was run. */
 async function sessionOf(command: string): Promise<SessionDetail> {

@@ -35,7 +35,7 @@ beforeAll(async () => {
   await putPolicies(admin, livePolicies + policies);
   engineer = await login(scope, gateway, 'engineer');
   ({ port } = (await engineer.tunnel('host')) as unknown as { readonly port: number });
-}, 120_000);
+});
 
 /** An emulator beside its own serialisation; bytes in, picture out. */
 class Screen {

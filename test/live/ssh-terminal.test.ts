@@ -47,7 +47,7 @@ beforeAll(async () => {
   ]);
   await putPolicies(admin, policies);
   engineer = await login(scope, gateway, 'engineer');
-}, 60_000);
+});
 afterAll(() => scope.close());
 
 /** A shell with a terminal, typed into like a person: a line when the prompt is there. */

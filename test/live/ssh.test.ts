@@ -49,7 +49,7 @@ beforeAll(async () => {
   await addConnections(admin, [sshd.connection('host')]);
   await putPolicies(admin, livePolicies + sshPolicies);
   engineer = await login(scope, gateway, 'engineer');
-}, 60_000);
+});
 afterAll(() => scope.close());
 
 const tunnels = new Map<Person, Promise<string>>();

@@ -41,7 +41,7 @@ beforeAll(async () => {
     login(scope, gateway, 'engineer'),
     login(scope, gateway, 'contractor'),
   ]);
-}, 60_000);
+});
 afterAll(() => scope.close());
 
 interface Shell {
@@ -82,8 +82,7 @@ async function viewOf(person: Person, session: string): Promise<SessionView> {
   return found;
 }
 
-// A test here starts a dozen programs.
-describe('watching a session', { timeout: 60_000 }, () => {
+describe('watching a session', () => {
   it('begins with the screen as it is and goes on with what the person sees, masked', async () => {
     const { session, running, line } = await shell();
     await line('printf "%s@%s.%s\\n" jane.doe example com', /\n\*{10,}\r\n/);

@@ -157,7 +157,7 @@ describe(`uploads into a gateway that fails (FUZZ_SEED=${seed})`, () => {
         for (const desktop of world.desktops) expect(desktop.acknowledged).toBeGreaterThan(6);
       }
     }
-  }, 120_000);
+  });
 
   it('are there once, in order, when the disk is full for a while; what was refused comes again', async () => {
     for (let run = 0; run < 60; run += 1) {

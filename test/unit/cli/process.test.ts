@@ -234,7 +234,7 @@ describe('several processes', () => {
       fake.secretFile,
     ];
     expect(await throughline(login)).toMatchObject({ status: 0 });
-  }, 40_000);
+  });
 });
 
 describe('the keyring', () => {

@@ -186,7 +186,7 @@ describe('sessions and sign-ins', () => {
       ),
       { numRuns: 60 },
     );
-  }, 120_000);
+  });
 
   it('a session is told why its sign-in has ended', async () => {
     const world = new World();

@@ -278,7 +278,7 @@ describe('calling back', () => {
       return failure;
     });
     expect(await flush(journal)).toBeUndefined();
-    await vi.waitFor(() => expect(waiting.length).toBeGreaterThan(0), { timeout: 20_000 });
+    await vi.waitFor(() => expect(waiting.length).toBeGreaterThan(0), { timeout: 60_000 });
     expect(answered).toBe(false);
     held = false;
     for (const go of waiting) go();

@@ -11,7 +11,7 @@ const session = SessionId.parse(`ses_${'0'.repeat(26)}`);
 const evil = '\x1b]0;owned\x07\x1b]52;c;QQ==\x07\x1b]8;;https://evil.example\x07\x1b[6n\x1b[?1000h';
 const limits = serviceLimits as { -readonly [N in keyof typeof serviceLimits]: number };
 const real = { ...serviceLimits };
-const patience = { timeout: 20_000 };
+const patience = { timeout: 60_000 };
 let opened: Watching | undefined;
 afterEach(() => {
   opened?.closeAll();
