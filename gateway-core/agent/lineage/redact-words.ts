@@ -110,8 +110,11 @@ class Command {
       return `${flag}${mask}`;
     // Before the word is cut into others: from its start on it is one value, whatever that is made of.
     const named = /^-{0,2}["']?([A-Za-z][\w.-]*)["']?\s*(?:=>|=|:(?!:))/.exec(word);
-    if (named !== null && named[0].length < word.length && isSecretName(named[1] ?? ''))
+    if (named !== null && named[0].length < word.length && isSecretName(named[1] ?? '')) {
+      // A key in base64 ends with = and may have a secret's name in it by chance: `x6Apwd3f...Q==` assigns nothing.
+      if (maskShapes(named[0]) !== named[0]) return mask;
       return maskNamed(named[0], word.slice(named[0].length));
+    }
     if (/^(?:bearer|basic)\s/i.test(word)) return `${word.split(/\s/, 1)[0]} ${mask}`;
     if (this.#programs.has('oracle') && /^[^/\s-][^/\s]*\/./.test(word))
       return `${word.slice(0, word.indexOf('/') + 1)}${mask}`;

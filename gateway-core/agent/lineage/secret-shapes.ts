@@ -70,12 +70,24 @@ export function maskPem(text: string): string {
   return text.replace(pem, mask);
 }
 
+const longRun = /[A-Za-z0-9+/_-]{32,}={0,2}/g;
+
 /** Replaces what looks like a key, by its beginning or because nobody would choose it. */
 export function maskShapes(word: string): string {
   return word
+    .replace(longRun, (run) => (beginsInside(run) && looksRandom(run, 32) ? mask : run))
     .replace(knownShapes, mask)
-    .replace(/[A-Za-z0-9+/_-]{32,}={0,2}/g, (run) => (looksRandom(run, 32) ? mask : run))
+    .replace(longRun, (run) => (looksRandom(run, 32) ? mask : run))
     .replace(/[A-Za-z0-9+_-]{20,}={0,2}/g, (run) => (looksRandom(run, 24) ? mask : run));
+}
+
+/**
+ * Whether another key's beginning stands within this: one in ten thousand keys has `eyJ` in it by chance. What is left
+ * of such a key without that would be too short to be known as one. Behind a slash it begins a name of a path.
+ */
+function beginsInside(run: string): boolean {
+  const at = run.search(knownShapes);
+  return at > 0 && run.charAt(at - 1) !== '/';
 }
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -209,6 +209,25 @@ describe('a secret never survives', () => {
     );
   });
 
+  test.each([
+    ['another key’s beginning', 'dp3rCLgZorsReyJugsei1xXuSgbpzHjVUHIsYbtLzORgqZhrsw=='],
+    [
+      'another key’s beginning, near its end',
+      'rLmepkAF4NKJ8QcWAxFcq8rinSbgBl33vS6kveuDsV52DJ9eyJupT+NpiTPub',
+    ],
+    ['a secret’s name, and is no assignment', 'cp9R77s0XflyOTtDHbelStf567QQfEErjTu2xCnpwdSIg=='],
+    ['a short name of one', 'VLJ6hWsG1C1v0cCCniqWyDKigWTxO3NJxREZqqMgzo1OEIb7kojTLwZtPw=='],
+  ])('by itself, if it has %s in it by chance', (_what, key) => {
+    for (const place of [key, `--x=${key}`, `/srv/data/${key}`, `SELECT f('${key}')`])
+      expect(
+        leaks(
+          () => ['tool', place],
+          (words) => words,
+          key,
+        ),
+      ).toEqual([]);
+  });
+
   test('by itself, if nobody would have chosen it', () => {
     const key = fc.uint8Array({ minLength: 30, maxLength: 60 });
     const form = fc.constantFrom('hex', 'base64', 'base64url');
