@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { desktopPlaces } from '../../main/settings/places.js';
 import { createScope, run as runProgram, until } from '../live/processes.js';
 import { type App, expectAccessible, picturesOfFailures, see, signIn, startApp } from './app.js';
 
@@ -170,7 +171,7 @@ describe('what is kept', () => {
 
   it('text that nobody saved is there after the app was killed', async () => {
     await write('select 4711 as unsaved_text');
-    await page.waitForTimeout(1500);
+    await until('the text is on the disk', () => (keptText().includes('4711') ? true : undefined));
     await app.kill();
     await see(page, /process has ended/);
     await expectAccessible(page, 'the host is gone');
@@ -255,12 +256,15 @@ describe('tunnels', () => {
   });
 });
 
+/** Not below it: the app makes and removes folders of its own there meanwhile. */
 function exported(): string[] {
-  const list = (directory: string): string[] =>
-    readdirSync(directory, { withFileTypes: true, recursive: true })
-      .filter((entry) => entry.isFile() && /^people.*\.csv$/.test(entry.name))
-      .map((entry) => join(entry.parentPath, entry.name));
-  return list(app.home);
+  const names = readdirSync(app.home).filter((name) => /^people.*\.csv$/.test(name));
+  return names.map((name) => join(app.home, name));
+}
+
+/** Tabs and texts as they are restored. */
+function keptText(): string {
+  return readFileSync(join(desktopPlaces({ THROUGHLINE_HOME: app.home }).state, 'workspace.json'), 'utf8');
 }
 
 it('nothing in all that was an error of the page', () => {
