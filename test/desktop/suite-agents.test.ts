@@ -40,6 +40,10 @@ const nested = (label: string, ...command: readonly string[]): readonly string[]
   ...command,
 ];
 
+/** Resolves when each of these has been told. */
+const notices = (...texts: readonly string[]): Promise<unknown> =>
+  Promise.all(texts.map((text) => see(page.getByRole('status', { name: 'Notices' }), text)));
+
 async function palette(text: string): Promise<void> {
   await page.keyboard.press('Control+k');
   await page.getByRole('combobox', { name: /Search commands/ }).fill(text);
@@ -161,12 +165,13 @@ describe('revoking', () => {
     await see(dialog, /Ends 1 session of 2 sub-agents and programs, and the agent outer/);
     await expectAccessible(page, 'revoking an agent');
     await page.keyboard.insertText('it reads too much');
+    // Notices go away by themselves: they are waited for before they come.
+    const told = notices('outer is revoked', '1 session and 2 agents ended.');
     await page.keyboard.press('Enter');
     const { status: code, stderr } = await running.ended;
     expect(code).not.toBe(0);
     expect(stderr).toMatch(/it reads too much/);
-    await see(page.getByRole('status', { name: 'Notices' }), 'outer is revoked');
-    await see(page.getByRole('status', { name: 'Notices' }), '1 session and 2 agents ended.');
+    await told;
     await row('outer').waitFor({ state: 'detached' });
     await see(view(), 'Nobody acts now');
     await see(status(), 'sub-agents 0');
@@ -186,9 +191,9 @@ describe('revoking', () => {
     const dialog = page.getByRole('dialog', { name: 'Revoke 22 programs psql' });
     await see(dialog, 'Ends 22 sessions of 22 programs psql of Erin Engineer, at once.');
     await page.keyboard.insertText('too many');
+    const told = notices('psql ×22 are revoked', '22 sessions ended.');
     await page.keyboard.press('Enter');
-    await see(page.getByRole('status', { name: 'Notices' }), 'psql ×22 are revoked');
-    await see(page.getByRole('status', { name: 'Notices' }), '22 sessions ended.');
+    await told;
     await row('psql').waitFor({ state: 'detached' });
     const { status: code, stderr } = await crowd.ended;
     expect(code).toBe(0);
