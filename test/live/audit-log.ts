@@ -11,6 +11,17 @@ export interface Logged {
 
 /** The audit log as it stands on the disk, in its order. */
 export function logged(gateway: GatewayRun): readonly Logged[] {
+  for (;;) {
+    try {
+      return read(gateway);
+    } catch (error) {
+      // A partial bundle is removed when the whole one is there: between the listing and the reading, now and then.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+function read(gateway: GatewayRun): readonly Logged[] {
   const root = join(gateway.data, 'audit');
   const names = readdirSync(root, { recursive: true, encoding: 'utf8' });
   const bundles = names.filter(
