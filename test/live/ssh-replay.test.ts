@@ -71,6 +71,8 @@ interface Worked {
   readonly sees: (text: RegExp) => Promise<void>;
   /** Waits until nothing more comes: what is seen stands. */
   readonly rests: () => Promise<void>;
+  /** Waits until so much more has come. */
+  readonly comes: (bytes: number) => Promise<unknown>;
   readonly type: (keys: string) => void;
   readonly resize: (columns: number, rows: number) => Promise<void>;
 }
@@ -111,6 +113,10 @@ async function seen(command: string, work: (at: Worked) => Promise<void>) {
   await work({
     screen,
     rests,
+    comes: (more) => {
+      const wanted = bytes + more;
+      return until(`${more} bytes more`, () => (bytes >= wanted ? true : undefined));
+    },
     sees: (text) =>
       until(`${text.source} is seen`, async () => (text.test(await screen.text()) ? true : undefined)).then(
         () => undefined,
@@ -196,16 +202,15 @@ it('top: refreshed again and again, sorted and resized, it is replayed as it loo
     live,
     bytes,
     recorded: replayed,
-  } = await seen('top -d 0.3', async ({ type, sees, screen, rests }) => {
+  } = await seen('top -d 0.3', async ({ type, sees, screen, comes }) => {
     await sees(/%Cpu|COMMAND/);
     type('M');
     type('c');
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await comes(4000);
     type('1');
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    type('q');
-    await rests();
+    await comes(4000);
     expect(await screen.text()).toContain('PID');
+    type('q');
   });
   expect(bytes).toBeGreaterThan(5000);
   expect(replayed.picture).toBe(live);
