@@ -184,6 +184,10 @@ const evasions: readonly string[] = [
   'rsync --server . M',
   'sftp-server',
   'internal-sftp; touch M',
+  "RANDOM='HOME[$(touch M)]'",
+  "a='HOME[$(touch M)]'; OPTIND=a ls",
+  "COLUMNS='HOME[$(touch M)]' ls",
+  'export LC_ALL=zh_CN.GBK\nls "\u4e2d\\"; touch M; #"',
 ];
 
 describe('where only two programs may run', () => {

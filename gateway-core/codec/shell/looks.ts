@@ -33,16 +33,17 @@ const looks: { readonly [Type in SyntaxNode['type']]?: Look<Type> } = {
   Command: (node, visitor, scope) => {
     visitor.command(node, scope);
     if (node.name === undefined) return;
-    for (const each of node.prefix) if (each.type === 'Assignment') visitor.variable(each.name, true);
+    for (const each of node.prefix)
+      if (each.type === 'Assignment') visitor.variable(each.name, true, valueOf(each));
   },
   Assignment: assignment,
   Redirect: redirect,
   Function: (node, { findings }) => {
     if (node.name.pos !== node.pos) findings.unknown('dialect');
   },
-  For: (node, visitor) => visitor.variable(node.name.value, false),
+  For: (node, visitor) => visitor.variable(node.name.value, false, undefined),
   Select: (node, visitor) => {
-    visitor.variable(node.name.value, false);
+    visitor.variable(node.name.value, false, undefined);
     visitor.findings.unknown('dialect');
   },
   Pipeline: (node, { findings }) => {
@@ -84,7 +85,15 @@ function assignment(node: Assignment, visitor: Visitor): void {
   if (node.index !== undefined && evaluates(` ${node.index.text}`))
     visitor.findings.unknown('dynamic-script');
   // Whether programs see it stands with the command.
-  visitor.variable(node.name, false);
+  visitor.variable(node.name, false, valueOf(node));
+}
+
+function valueOf({ value }: Assignment): string | undefined {
+  if (value.type !== 'Word') return undefined;
+  const { kind, text } = argumentOf(value);
+  // A number that the shell or the system gives: $?, $#, $$, $!.
+  if (kind === 'dynamic' && /^\$[?#$!]$/.test(text)) return '0';
+  return kind === 'plain' ? text : undefined;
 }
 
 function redirect(node: Redirect, visitor: Visitor): void {
@@ -92,7 +101,7 @@ function redirect(node: Redirect, visitor: Visitor): void {
   const { operator, target, descriptor } = node;
   if (descriptor?.type === 'FileDescriptorVariable') {
     findings.unknown('dialect');
-    visitor.variable(descriptor.name, false);
+    visitor.variable(descriptor.name, false, undefined);
   }
   if (operator === '&>' || operator === '&>>') findings.unknown('dialect');
   if (operator === '<' || operator === '<&' || target === undefined) return;
@@ -134,5 +143,5 @@ function parameter(node: ParameterExpansionPart, visitor: Visitor): void {
     if (numbers.some((text) => evaluates(` ${text}`))) findings.unknown('dynamic-script');
   }
   if (operation.type === 'Default' && operation.operator.endsWith('='))
-    visitor.variable(node.parameter, false);
+    visitor.variable(node.parameter, false, undefined);
 }

@@ -43,7 +43,7 @@ export class ShellReader {
       walk(script, scope, {
         findings: this.#findings,
         command: (node, inner) => this.#command(node, inner),
-        variable: (name, exported) => this.#variable(name, exported),
+        variable: (name, exported, value) => this.#variable(name, exported, value),
       });
     } catch {
       // The parser is not ours: what it cannot take (a stack that ends) is refused as if it did not parse.
@@ -51,8 +51,8 @@ export class ShellReader {
     }
   }
 
-  #variable(name: string, exported: boolean): void {
-    if (steersPrograms(name, exported)) this.#findings.unknown('environment');
+  #variable(name: string, exported: boolean, value: string | undefined): void {
+    if (steersPrograms(name, exported, value)) this.#findings.unknown('environment');
   }
 
   #command(node: Command, scope: Scope): void {
@@ -107,7 +107,7 @@ export class ShellReader {
         if (file.kind === 'plain') findings.write(file.text);
         else findings.writeUnknown();
       },
-      variable: (variable, exported) => this.#variable(variable, exported),
+      variable: (variable, exported, value) => this.#variable(variable, exported, value),
     };
   }
 }

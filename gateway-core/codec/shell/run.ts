@@ -13,8 +13,8 @@ export interface Run {
   unknown(why: CommandUnknown): void;
   elevated(): void;
   write(file: Argument): void;
-  /** A variable of this name is set. `exported`: programs see it. */
-  variable(name: string, exported: boolean): void;
+  /** A variable of this name is set. `exported`: programs see it. `value`: what it is set to, where that is plain. */
+  variable(name: string, exported: boolean, value: string | undefined): void;
 }
 
 /** `words`: the arguments, without the program's name. */

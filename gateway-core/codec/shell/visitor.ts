@@ -14,5 +14,6 @@ export interface Scope {
 export interface Visitor {
   readonly findings: Findings;
   command(node: Command, scope: Scope): void;
-  variable(name: string, exported: boolean): void;
+  /** `value`: what it is set to, where that is plain. */
+  variable(name: string, exported: boolean, value: string | undefined): void;
 }

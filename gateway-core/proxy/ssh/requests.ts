@@ -98,13 +98,13 @@ export class Requests {
   }
 
   #environment(channel: Channel, message: Request, payload: Buffer): void {
-    const { name } = readEnvironment(message.data);
+    const { name, value } = readEnvironment(message.data);
     const isOurs = name.toUpperCase().startsWith('THROUGHLINE');
     if (isOurs || channel.kind !== 'none' || channel.environment.length >= sshLimits.environmentMax) {
       refuseUnknown(this.#parts, channel, message.wantReply);
       return;
     }
-    if (steersPrograms(name, true)) channel.environment.push(name);
+    if (steersPrograms(name, true, value.toString('utf8'))) channel.environment.push(name);
     this.#pass(channel, message, payload);
   }
 

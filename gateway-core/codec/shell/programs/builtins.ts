@@ -27,7 +27,10 @@ function name(word: Argument, exported: boolean, run: Run): void {
   } else if (certain.startsWith('-')) return;
   else {
     if (certain.includes('[')) run.unknown('dynamic-script');
-    run.variable(certain.replace(/\+$/, ''), exported);
+    const value = equals >= 0 && word.kind === 'plain' ? word.text.slice(equals + 1) : undefined;
+    // `export LANG` gives on what was looked at where it was set.
+    const given = exported && equals < 0 ? '' : value;
+    run.variable(certain.replace(/\+$/, ''), exported, given);
   }
 }
 

@@ -69,7 +69,11 @@ export function setsVariable(word: Argument | undefined, run: Run): boolean {
   const equals = word?.start.indexOf('=') ?? -1;
   if (word === undefined || equals < 0) return false;
   if (word.start.slice(0, equals).includes('/')) return false;
-  run.variable(word.start.slice(0, equals), true);
+  run.variable(
+    word.start.slice(0, equals),
+    true,
+    word.kind === 'plain' ? word.text.slice(equals + 1) : undefined,
+  );
   // Without quotes what follows the sign may be more words, and the second of them the program.
   if (word.kind !== 'plain') run.unknown('dynamic-program');
   return true;
