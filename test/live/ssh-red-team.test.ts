@@ -10,7 +10,7 @@ import { addConnections, livePolicies, login, type Person, putPolicies, startGat
 import { createScope } from './processes.js';
 import { type Sshd, startSshd } from './sshd.js';
 
-/** Somebody who may run `ls` and `echo`, read below one folder and forward to one port, and wants more than that. */
+/** Somebody who may run `ls`, `echo`, `[` and `printf`, read below one folder and forward to one port, and wants more than that. */
 const scope = createScope();
 let sshd: Sshd;
 let admin: Person;
@@ -21,11 +21,11 @@ let reached = 0;
 let marker = '';
 
 const policies = (folder: string): string => `${livePolicies}
-@id("attackers-run-two-programs")
+@id("attackers-run-few-programs")
 permit (principal in Group::"contractors", action == Action::"ssh:exec", resource)
 when {
   context.command.unknown.isEmpty() && context.command.writes.isEmpty() && !context.command.writesUnknown &&
-  ["ls", "echo"].containsAll(context.command.programs)
+  ["ls", "echo", "[", "printf"].containsAll(context.command.programs)
 };
 @id("attackers-read-one-folder")
 permit (principal in Group::"contractors", action == Action::"ssh:sftp", resource)
@@ -98,7 +98,7 @@ function exec(client: Client, command: string, options: object = {}): Promise<An
   });
 }
 
-/** Ways to run `touch MARKER` where only `ls` and `echo` may run. */
+/** Ways to run `touch MARKER` where only `ls`, `echo`, `[` and `printf` may run. */
 const evasions: readonly string[] = [
   'touch M',
   '/usr/bin/touch M',
@@ -187,10 +187,14 @@ const evasions: readonly string[] = [
   "RANDOM='HOME[$(touch M)]'",
   "a='HOME[$(touch M)]'; OPTIND=a ls",
   "COLUMNS='HOME[$(touch M)]' ls",
+  'a=-v; b=\'HOME[$(touch M)]\'; [ "$a" "$b" ]',
+  "a='-v HOME[$(touch M)]'; [ $a ]",
+  "printf %d 'HOME[$(touch M)]'",
+  "[ 'HOME[$(touch M)]' -eq 0 ]",
   'export LC_ALL=zh_CN.GBK\nls "\u4e2d\\"; touch M; #"',
 ];
 
-describe('where only two programs may run', () => {
+describe('where only a few programs may run', () => {
   it('these do', async () => {
     const client = await connected();
     expect(await exec(client, 'echo hello')).toEqual({ status: 0, text: 'hello\n' });

@@ -37,6 +37,10 @@ const ordinary: readonly (readonly [line: string, programs: readonly string[]])[
   ['/usr/bin/ls', ['ls']],
   ['echo a > /tmp/x 2>&1', ['echo']],
   ['timeout 5 ls', ['timeout', 'ls']],
+  ['[ "$x" = y ] && [ $? -eq 0 ] || exit 1', ['[', 'exit']],
+  ['[ -f "$x" -a -d ~/y ]; test -n "$x"; exit $?', ['[', 'test', 'exit']],
+  ["printf '%s %q: %-10s%%\\n' $x; printf '%05d' 7 $#", ['printf']],
+  ['ulimit -c unlimited; read -t 5 x; shift 2', ['ulimit', 'read', 'shift']],
   ['command -v ls', ['command']],
 ];
 

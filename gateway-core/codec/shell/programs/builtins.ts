@@ -34,17 +34,20 @@ function name(word: Argument, exported: boolean, run: Run): void {
   }
 }
 
-/** declare, typeset, local: -x exports, -i evaluates what is assigned, -n names another variable. */
-const declare: Program = (words, run) => {
-  const letters = words.filter((word) => /^[-+]/.test(word.start)).map((word) => word.text);
-  if (letters.some((text) => /[in]/.test(text))) run.unknown('dynamic-script');
-  for (const word of words)
-    name(
-      word,
-      letters.some((text) => text.includes('x')),
-      run,
-    );
-};
+/**
+ * declare, typeset, local: -x exports, -i evaluates what is assigned, -n names another variable; others make numbers of it
+ * in ksh and zsh, as `integer` and `float` do. Theirs too, `readonly` and `export` take such options.
+ */
+function declares(exported: boolean): Program {
+  return (words, run, called) => {
+    const letters = words.filter((word) => /^[-+]/.test(word.start)).map((word) => word.text);
+    if (called === 'integer' || called === 'float' || letters.some((text) => /[in]/.test(text)))
+      run.unknown('dynamic-script');
+    if (letters.some((text) => /[^-+AafgIilnprtux]/.test(text))) run.unknown('dialect');
+    const gives = exported || letters.some((text) => text.includes('x'));
+    for (const word of words) name(word, gives, run);
+  };
+}
 
 /** `let`: arithmetic, which evaluates what variables hold. */
 const arithmetic: Program = (words, run) => {
@@ -52,29 +55,69 @@ const arithmetic: Program = (words, run) => {
     run.unknown('dynamic-script');
 };
 
-/** `test -v NAME`, `[ -v NAME ]`, and -R; dynamic words may be such an operator. */
-const test: Program = (words, run) => {
+/**
+ * `test` and `[`. What -v and -R name has an index that bash evaluates, and words that are made at run time may be such
+ * an operator. Numbers are arithmetic to ksh and mksh.
+ */
+const test: Program = (all, run) => {
+  const words = all.at(-1)?.text === ']' ? all.slice(0, -1) : all;
   for (const [index, word] of words.entries()) {
-    if (word.kind !== 'plain' || (word.text !== '-v' && word.text !== '-R')) continue;
     const next = words[index + 1];
-    if (next !== undefined && (next.kind !== 'plain' || next.text.includes('[')))
-      run.unknown('dynamic-script');
+    if (word.kind !== 'plain') {
+      const operand = next === undefined || (next.kind === 'plain' && betweenOperands.test(next.text));
+      if (!isNumber(word) && (word.splits || globs(word) || !operand)) run.unknown('dynamic-script');
+    } else if (word.text === '-v' || word.text === '-R') {
+      if (next !== undefined && (next.kind !== 'plain' || next.text.includes('[')))
+        run.unknown('dynamic-script');
+    } else if (numberTests.test(word.text)) {
+      for (const each of [words[index - 1], next])
+        if (each !== undefined && !isNumber(each)) run.unknown('dialect');
+    }
   }
 };
+const betweenOperands = /^(=|==|!=|<|>|-(eq|ne|lt|le|gt|ge|nt|ot|ef|a|o)|\))$/;
+/** `-t` takes the number of a descriptor. */
+const numberTests = /^-(eq|ne|lt|le|gt|ge|t)$/;
 
+/** Whatever files there are may become operators. A tilde becomes one word. */
+function globs(word: Argument): boolean {
+  return word.kind === 'pattern' && !/^~[\w./-]*$/.test(word.text);
+}
+
+/** A number as it is written, or one that the shell itself gives: `$?`, `$#`, `$$`, `$!`. */
+function isNumber(word: Argument): boolean {
+  return word.kind === 'plain' ? /^[-+]?\d+(\.\d+)?$/.test(word.text) : /^\$[?#$!]$/.test(word.text);
+}
+
+/** Builtins whose operands are arithmetic to ksh, mksh or zsh: `exit 'a[$(rm x)]'`. Options stay as they are. */
+const counts: Program = (words, run) => {
+  for (const word of words)
+    if (!isNumber(word) && !(word.kind === 'plain' && /^(-[A-Za-z]*|unlimited|hard|soft|)$/.test(word.text)))
+      run.unknown('dialect');
+};
+
+/** -v names a variable. Where the format asks for numbers, the rest is arithmetic to zsh and ksh. */
 const printf: Program = (words, run) => {
   const first = words[0];
   if (first === undefined) return;
   if (mayBeOption(first)) run.unknown('dynamic-script');
-  if (first.text === '-v' && words[1] !== undefined) name(words[1], false, run);
-  else if (first.text.startsWith('-v')) run.unknown('dynamic-script');
+  let format = first.text === '--' ? 1 : 0;
+  if (first.text === '-v' && words[1] !== undefined) {
+    name(words[1], false, run);
+    format = 2;
+  } else if (first.text.startsWith('-v')) run.unknown('dynamic-script');
+  const asked = words[format];
+  const texts = asked?.kind === 'plain' && !/%/.test(asked.text.replaceAll(textFormat, ''));
+  if (!texts && !words.slice(format + 1).every(isNumber)) run.unknown('dialect');
 };
+const textFormat = /%%|%(\d{1,9}\$)?[-+ #0]*\d{0,9}(\.\d{0,9})?[sbqc]/g;
 
 const read: Program = (words, run) => {
   const options = readOptions(words, { flags: 'ersE', valued: 'adinNptu' });
   if (!options.sure) run.unknown('dynamic-script');
   for (const { name: option, value } of options.given) {
     if (option === 'a' && value !== undefined) name(value, false, run);
+    if ('nNtu'.includes(option) && value !== undefined && !isNumber(value)) run.unknown('dialect');
   }
   for (const word of words.slice(options.operandsAt)) name(word, false, run);
 };
@@ -129,9 +172,10 @@ const says =
     run.unknown(why);
 
 export const builtins: readonly (readonly [names: string, Program])[] = [
-  ['export', named(true)],
-  ['readonly unset getopts wait', named(false)],
-  ['declare typeset local integer float', declare],
+  ['export', declares(true)],
+  ['declare typeset local readonly integer float', declares(false)],
+  ['unset getopts wait', named(false)],
+  ['exit return break continue shift logout ulimit', counts],
   ['let', arithmetic],
   ['test [', test],
   ['printf', printf],
