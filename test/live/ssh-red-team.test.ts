@@ -190,6 +190,12 @@ const evasions: readonly string[] = [
   'a=-v; b=\'HOME[$(touch M)]\'; [ "$a" "$b" ]',
   "a='-v HOME[$(touch M)]'; [ $a ]",
   "printf %d 'HOME[$(touch M)]'",
+  "echo 'a\\' 'b; touch M #'",
+  'sh -c \'ls "a\\\\\\"; touch M #"\'',
+  'ls >| touch',
+  "x='HOME[$(touch M)]'; ls $HOME[x]",
+  'echo "\u4e2d\\"; touch M; #"',
+  '\u00e9=ls touch M',
   "[ 'HOME[$(touch M)]' -eq 0 ]",
   'export LC_ALL=zh_CN.GBK\nls "\u4e2d\\"; touch M; #"',
 ];

@@ -7,6 +7,7 @@ import type {
   TestUnaryExpression,
 } from 'unbash';
 import { argumentOf } from './arguments.js';
+import { differs } from './dialects.js';
 import type { Findings } from './findings.js';
 import type { Scope, Visitor } from './visitor.js';
 
@@ -35,6 +36,12 @@ const looks: { readonly [Type in SyntaxNode['type']]?: Look<Type> } = {
     if (node.name === undefined) return;
     for (const each of node.prefix)
       if (each.type === 'Assignment') visitor.variable(each.name, true, valueOf(each));
+  },
+  Word: ({ text, parts }, { findings }) => {
+    if (differs(text, parts)) findings.unknown('dialect');
+  },
+  HereDocBody: ({ parts }, { findings }) => {
+    if (parts !== undefined && differs('', parts)) findings.unknown('dialect');
   },
   Assignment: assignment,
   Redirect: redirect,
@@ -81,7 +88,9 @@ function evaluates(text: string): boolean {
 }
 
 function assignment(node: Assignment, visitor: Visitor): void {
-  if (node.append === true || node.index !== undefined) visitor.findings.unknown('dialect');
+  // An array to bash and ksh, a table of functions or commands to zsh, and a mistake to dash.
+  if (node.append === true || node.index !== undefined || node.value.type !== 'Word')
+    visitor.findings.unknown('dialect');
   if (node.index !== undefined && evaluates(` ${node.index.text}`))
     visitor.findings.unknown('dynamic-script');
   // Whether programs see it stands with the command.
@@ -103,7 +112,8 @@ function redirect(node: Redirect, visitor: Visitor): void {
     findings.unknown('dialect');
     visitor.variable(descriptor.name, false, undefined);
   }
-  if (operator === '&>' || operator === '&>>') findings.unknown('dialect');
+  // `>| rm` is a pipe to fish.
+  if (operator === '&>' || operator === '&>>' || operator === '>|') findings.unknown('dialect');
   if (operator === '<' || operator === '<&' || target === undefined) return;
   const file = argumentOf(target);
   if (operator === '>&' && file.kind === 'plain' && /^(\d+-?|-)$/.test(file.text)) return;

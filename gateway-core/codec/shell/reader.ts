@@ -1,6 +1,7 @@
 import { type Command, type ParsedScript, parse } from 'unbash';
 import type { CommandUnknown } from '../../contract/ssh.js';
 import { type Argument, argumentOf } from './arguments.js';
+import { cutsDiffer } from './dialects.js';
 import { steersPrograms } from './environment.js';
 import type { Findings } from './findings.js';
 import { shellLimits } from './limits.js';
@@ -38,6 +39,7 @@ export class ShellReader {
     if (source.split('<<', shellLimits.hereDocumentsMax + 2).length > shellLimits.hereDocumentsMax + 1) {
       return this.#findings.unknown('too-long');
     }
+    if (cutsDiffer(source)) this.#findings.unknown('dialect');
     try {
       const script: ParsedScript = parse(source);
       walk(script, scope, {
@@ -73,7 +75,8 @@ export class ShellReader {
     if (name.kind === 'pattern' && !this.#homePath(name)) return findings.unknown('dynamic-program');
     if (name.text === '') return;
     // zsh: the path of a program. And no shell's word begins with a dash by chance: another one's keyword had options.
-    if (/^[=-]/.test(name.text)) findings.unknown('dialect');
+    // What is a name, and so an assignment, or a block, is another shell's to say where it is more than plain letters.
+    if (/^[=-]|[=${}]|[^!-~]/.test(name.text)) findings.unknown('dialect');
     const shadowed = launched === 0 && scope.functions.has(name.text);
     if (shadowed) this.#functionsCalled.add(name.text);
     findings.program(name.text, shadowed);

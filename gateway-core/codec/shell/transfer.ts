@@ -1,5 +1,6 @@
 import { parse } from 'unbash';
 import { type Argument, argumentOf } from './arguments.js';
+import { differs } from './dialects.js';
 import { shellLimits } from './limits.js';
 
 export type TransferKind =
@@ -67,7 +68,8 @@ function simpleCommand(line: string): readonly Argument[] | undefined {
     if (line.slice(0, command.pos).trim() !== '' || line.slice(command.end).trim() !== '') return undefined;
     const words = [argumentOf(command.name)];
     for (const each of command.suffix) {
-      if (each.type !== 'Word') return undefined;
+      // To fish it may be two commands.
+      if (each.type !== 'Word' || differs(each.text, each.parts)) return undefined;
       words.push(argumentOf(each));
     }
     return words.some((word) => word.kind === 'dynamic') ? undefined : words;

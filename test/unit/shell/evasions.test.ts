@@ -407,6 +407,28 @@ const unknown: readonly (readonly [line: string, why: string])[] = [
   ['repeat 3 rm x', 'dialect'],
   ['echo *(e:rm:)', 'dialect'],
   ['shopt -s extglob', 'dialect'],
+  // fish: a quote that is escaped does not end, and letters may be numbers.
+  ["echo 'a\\' 'b; rm x #'", 'dialect'],
+  ['sh -c \'ls "a\\\\\\"; rm #"\'', 'dialect'],
+  ['find . \\x2dexec rm x \\;', 'dialect'],
+  ['echo x >| rm', 'dialect'],
+  ['not rm x', 'dialect'],
+  ['echo x;\frm', 'dialect'],
+  ['env A=x\rrm ls', 'dialect'],
+  // zsh: indexes, expansions, tables and blanks of its own.
+  ['a=\'HOME[$(rm x)]\'; echo "$HOME[a]"', 'dialect'],
+  ["a='HOME[$(rm x)]'; echo $HOME\\\n[a]", 'dialect'],
+  ["a='HOME[$(rm x)]'; cat <<E\n$HOME[a]\nE", 'dialect'],
+  ["a='.(e:rm:)'; echo $~a", 'dialect'],
+  ['NULLCMD=sh; <<< "rm x"', 'environment'],
+  ['functions=(ls "rm x"); ls', 'dialect'],
+  ['set -A commands ls /bin/rm; ls x', 'environment'],
+  ['hash ls=/bin/rm; ls x', 'environment'],
+  ['\u00e9=ls rm x', 'dialect'],
+  ['{rm} > x', 'dialect'],
+  ['echo;\u3000rm', 'dialect'],
+  // Two bytes that are one character, where the account's own locale is an old one.
+  ['echo "\u4e2d\\"; rm x; #"', 'dialect'],
   // What does not parse.
   ['echo "', 'syntax'],
   ['echo $(', 'syntax'],

@@ -250,8 +250,10 @@ describe('laws over all lines', () => {
         const line = rendered(each, randomOf(quoting));
         const facts = commandFacts(line);
         const deep = facts.unknown.includes('too-long');
+        // Letters that are escaped without need, and backslashes in quotes, are others to fish.
+        const known = /\\[A-Za-z0-9']/.test(line) ? ['too-long', 'dialect'] : ['too-long'];
         expect(
-          facts.unknown.filter((why) => why !== 'too-long'),
+          facts.unknown.filter((why) => !known.includes(why)),
           line,
         ).toEqual([]);
         if (!deep) expect(new Set(facts.programs), line).toEqual(programsOf(each, new Set()));

@@ -61,6 +61,7 @@ describe('transfers that clients start on the far side', () => {
     "git-upload-pack 'a' 'b'",
     'git-upload-pack',
     'git-shell -c x',
+    "scp -f 'a\\' 'b; rm x #'",
     '/usr/lib/openssh/sftp-server -e',
     '/tmp/sftp-server',
     'sftp-server\0',

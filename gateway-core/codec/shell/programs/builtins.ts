@@ -129,7 +129,7 @@ const mapfile: Program = (words, run) => {
   for (const word of words.slice(options.operandsAt)) name(word, false, run);
 };
 
-/** -a exports every variable, -k takes assignments from anywhere. */
+/** -a exports every variable, -k takes assignments from anywhere, -A (ksh, zsh) sets the one that is named. */
 const set: Program = (words, run) => {
   for (const [index, word] of words.entries()) {
     if (word.text === '--') return;
@@ -138,7 +138,7 @@ const set: Program = (words, run) => {
       return;
     }
     if (!/^[-+]/.test(word.text)) return;
-    if (/^[-+][A-Za-z]*[akP]/.test(word.text)) run.unknown('environment');
+    if (/^[-+][A-Za-z]*[akAP]/.test(word.text)) run.unknown('environment');
     if (!word.text.includes('o')) continue;
     const option = words[index + 1];
     if (option === undefined) return;
@@ -156,9 +156,10 @@ const plainOptions: ReadonlySet<string> = new Set([
   'noglob',
 ]);
 
-/** `hash -p PATH NAME` makes a name mean another program. */
+/** `hash -p PATH NAME`, and zsh's `hash NAME=PATH`, make a name mean another program. */
 const hash: Program = (words, run) => {
-  if (words.some((word) => word.kind !== 'plain' || /^-[a-z]*p/.test(word.text))) run.unknown('environment');
+  if (words.some((word) => word.kind !== 'plain' || /^-[a-z]*p|=/.test(word.text)))
+    run.unknown('environment');
 };
 
 /** `enable -f FILE` loads code. */

@@ -87,6 +87,8 @@ export const launchers: readonly (readonly [names: string, Program])[] = [
     }),
   ],
   ['repeat', launcher({ operands: 1, always: 'dialect' })],
+  // Words of fish's grammar.
+  ['and or not begin switch end', launcher({ always: 'dialect' })],
   ['jobs', launcher({ flags: 'lnprsx' })],
   [
     'sudo',
