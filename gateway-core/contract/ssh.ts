@@ -77,6 +77,8 @@ export type SshUse =
       /**
        * local: the target dials for the client (-L, -D, -W). remote: the target listens for the client (-R).
        * agent: the target may use keys of the client. x11: its windows. `host` of a unix socket is its path, with port 0.
+       * One spelling for each: addresses in their usual form (`127.1` is 127.0.0.1), names in small letters, paths
+       * without `.`, `..` and doubled slashes. Which address a name has is the target's to know, and links are to follow.
        */
       readonly forward: {
         readonly direction: 'local' | 'remote' | 'agent' | 'x11';

@@ -33,6 +33,9 @@ when { context.file.path like "${folder}/open/*" && ["read", "list", "stat"].con
 @id("attackers-forward-to-one-port")
 permit (principal in Group::"contractors", action == Action::"ssh:forward", resource)
 when { context.forward.direction == "local" && context.forward.port == ${allowedPort} };
+@id("attackers-reach-sockets-of-one-folder")
+permit (principal in Group::"contractors", action == Action::"ssh:forward", resource)
+when { context.forward.port == 0 && context.forward.host like "${folder}/open/*" };
 @id("attackers-connect")
 permit (principal in Group::"contractors", action == Action::"connect", resource);
 `;
@@ -72,7 +75,12 @@ async function connected(): Promise<Client> {
   const client = new ssh2.Client();
   client.on('error', () => undefined);
   const ready = once(client, 'ready');
-  client.connect({ sock: await gateway.openStream('host'), username: 'host', authHandler: ['none'] });
+  client.connect({
+    sock: await gateway.openStream('host'),
+    username: 'host',
+    authHandler: ['none'],
+    strictVendor: false,
+  });
   await ready;
   scope.onClose(() => void client.end());
   return client;
@@ -311,9 +319,28 @@ describe('where one port may be reached', () => {
       '2852039166',
       '0251.0376.0251.0376',
       '::ffff:169.254.169.254',
+      '64:ff9b::169.254.169.254',
+      '168.63.129.16',
       'metadata.google.internal',
+      'metadata',
     ])
       expect(await reach(client, host, allowedPort)).toContain('closed');
+    for (const host of ['169.254.169.254 x', '127.0.0.1\0.x'])
+      expect(await reach(client, host, allowedPort)).toContain('a host has no blanks');
+    expect(reached).toBe(before);
+    const socket = join(sshd.directory, 'closed.sock');
+    const server = createServer(() => {
+      reached += 1;
+    }).listen(socket);
+    await once(server, 'listening');
+    const { directory } = sshd;
+    for (const path of [socket, `${directory}/open/../closed.sock`, `/${directory}/open//../closed.sock`]) {
+      const answer = await new Promise<string>((resolve) => {
+        client.openssh_forwardOutStreamLocal(path, (error) => resolve(error?.message ?? 'allowed'));
+      });
+      expect(answer).toContain('throughline: denied');
+    }
+    server.close();
     expect(reached).toBe(before);
     const listened = await new Promise<string>((resolve) => {
       client.forwardIn('127.0.0.1', 0, (error) => resolve(error?.message ?? 'allowed'));

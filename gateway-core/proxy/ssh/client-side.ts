@@ -9,6 +9,7 @@ import {
 import { SshFormatError } from '../../codec/ssh/wire.js';
 import { permitOf } from '../../policy/index.js';
 import { Channel } from './channel.js';
+import { judgedPlace, unplaced } from './forbidden-hosts.js';
 import { asked, judged } from './judged.js';
 import { sshLimits } from './limits.js';
 import type { Hold, Parts } from './parts.js';
@@ -134,16 +135,18 @@ export class ClientSide {
       refuseOpen(this.#parts, message.sender, 'unknownType', `throughline: ${message.type} is not supported`);
       return;
     }
-    const text = place.port === 0 ? place.host : `${place.host}:${place.port}`;
+    const isPath = place.port === 0;
+    const text = isPath ? place.host : `${place.host}:${place.port}`;
+    const seen = judgedPlace(place, isPath);
     this.#hold((done) =>
       judged(this.#parts.context, {
         ...asked(this.#parts.context, {
           action: 'ssh:forward',
-          forward: { direction: 'local', ...place },
+          forward: { direction: 'local', ...(seen ?? place) },
         }),
         command: 'forward local',
         text,
-        forbidden: place.port === 0 ? undefined : this.#forbidden(place.host),
+        forbidden: seen === undefined ? unplaced : isPath ? undefined : this.#forbidden(seen.host),
         allowed: (decision, appended, started) => {
           channel.kind = 'forward';
           channel.use = started;

@@ -14,6 +14,7 @@ import type { CommandFacts } from '../../contract/ssh.js';
 import { permitOf } from '../../policy/index.js';
 import type { Channel } from './channel.js';
 import { SftpWatch } from './files.js';
+import { judgedPlace, unplaced } from './forbidden-hosts.js';
 import { asked, judged, type Verdict, withinSession } from './judged.js';
 import { sshLimits } from './limits.js';
 import { TerminalLines } from './lines.js';
@@ -256,12 +257,14 @@ export class Requests {
 
   #listen(message: GlobalRequest, payload: Buffer): void {
     const place = listenerOf(message);
+    const seen = judgedPlace(place, message.name.includes('streamlocal'));
     const kept = Buffer.from(payload);
     const { context, requests, upstream } = this.#parts;
     this.#hold((done) =>
       judged(context, {
-        ...asked(context, { action: 'ssh:forward', forward: { direction: 'remote', ...place } }),
+        ...asked(context, { action: 'ssh:forward', forward: { direction: 'remote', ...(seen ?? place) } }),
         command: 'forward remote',
+        forbidden: seen === undefined ? unplaced : undefined,
         text: place.port === 0 && place.host.startsWith('/') ? place.host : `${place.host}:${place.port}`,
         allowed: (decision, appended, use) => {
           const listening = { ...place, use };
