@@ -167,9 +167,17 @@ export class Requests {
           kind: 'sftp',
           command: 'sftp',
           text: 'sftp',
+          // LD_PRELOAD would make a program of what files may do. A locale does not.
+          forbidden: channel.environment.every((name) => /^(LANG|LC_)/.test(name))
+            ? undefined
+            : `${channel.environment.join(' ').slice(0, 100)} cannot be set for file transfers`,
         };
       }
-      const command: CommandFacts = { ...unknownProgram, programs: [`subsystem:${text.slice(0, 100)}`] };
+      const command: CommandFacts = {
+        ...unknownProgram,
+        programs: [`subsystem:${text.slice(0, 100)}`],
+        unknown: channel.environment.length === 0 ? ['remote'] : ['remote', 'environment'],
+      };
       return {
         ...asked(context, { action: 'ssh:exec', command }),
         kind: 'exec',
@@ -288,13 +296,12 @@ export class Requests {
   }
 }
 
-const unknownProgram: CommandFacts = {
+const unknownProgram: Omit<CommandFacts, 'unknown'> = {
   programs: [],
   paths: [],
   writes: [],
   writesUnknown: false,
   elevated: false,
-  unknown: ['remote'],
 };
 
 function listenerOf({ name, data }: GlobalRequest): { readonly host: string; readonly port: number } {
