@@ -7,6 +7,8 @@ import type { Program, Run } from '../run.js';
 export interface Launcher extends OptionTable {
   /** Words between the options and the program: `timeout 5 ls` has one. */
   readonly operands?: number;
+  /** Those words are numbers: one that is none may be the program. */
+  readonly numbers?: boolean;
   /** `NAME=value` words before the program set variables for it. */
   readonly assignments?: boolean;
   /** It runs as somebody else. */
@@ -55,7 +57,12 @@ function launch(table: Launcher, words: readonly Argument[], run: Run): void {
 function afterOperands(table: Launcher, words: readonly Argument[], from: number, run: Run): number {
   let at = from;
   for (let left = table.operands ?? 0; left > 0 && at < words.length; left -= 1) {
-    if (words[at]?.kind !== 'plain') run.unknown('dynamic-program');
+    const word = words[at];
+    if (word?.kind !== 'plain') run.unknown('dynamic-program');
+    else if (table.numbers === true && !/^\d+$/.test(word.text)) {
+      run.unknown('dynamic-program');
+      run.program(words.slice(at));
+    }
     at += 1;
   }
   if (table.assignments === true) {

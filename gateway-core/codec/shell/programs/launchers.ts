@@ -4,8 +4,14 @@ import { launcher } from './launcher.js';
 /** Programs that run the program that stands behind their options. From their manuals: util-linux, coreutils, sudo, OpenBSD. */
 export const launchers: readonly (readonly [names: string, Program])[] = [
   [
-    'nohup builtin noglob nocorrect fakeroot unbuffer catchsegv chronic setarch linux32 linux64 ssh-agent eatmydata torsocks torify proxychains proxychains4 run-one tini dumb-init systemd-inhibit cgexec uclampset choom daemonize run0 please',
+    'nohup builtin noglob nocorrect fakeroot unbuffer catchsegv chronic linux32 linux64 ssh-agent eatmydata torsocks torify proxychains proxychains4 run-one tini dumb-init systemd-inhibit cgexec uclampset choom daemonize run0 please',
     launcher({ longFlags: ['help', 'version'] }),
+  ],
+  // The first word may be an architecture, or the program.
+  ['setarch', launcher({ operands: 1, numbers: true, alone: 'dynamic-script', always: 'dynamic-program' })],
+  [
+    'systemd-cat aa-exec logsave turbostat pidstat multitime softlimit setlock envdir envuidgid fghack pgrphack nsjail minijail0 hwloc-bind mpirun mpiexec orterun srun salloc formail ifne mispipe lckdo zrun direnv openvt pexec cset catatonit systemd-nspawn systemd-socket-activate rr heaptrack uftrace gdbserver wine wine64 mono dotnet distcc ccache sem ts tsp nq daemon chpst',
+    launcher({ always: 'dynamic-program' }),
   ],
   ['command', launcher({ flags: 'pvV', quiet: ['v', 'V'] })],
   ['exec', launcher({ flags: 'cl', valued: 'a' })],
@@ -46,6 +52,8 @@ export const launchers: readonly (readonly [names: string, Program])[] = [
   [
     'chrt',
     launcher({
+      // The priority may be left out since util-linux 2.41: then the program stands in its place.
+      numbers: true,
       flags: 'abdfiormpvhGR',
       valued: 'TPD',
       operands: 1,
@@ -155,7 +163,7 @@ export const launchers: readonly (readonly [names: string, Program])[] = [
     }),
   ],
   [
-    'gosu su-exec chpst setuidgid',
+    'gosu su-exec setuidgid',
     launcher({ operands: 1, elevated: true, valued: 'uUbe/nlmdofptrcC', flags: 'vP012' }),
   ],
   [

@@ -16,7 +16,17 @@ const interpreters = `python pypy ipython perl ruby irb node nodejs deno bun tsx
  gnuplot m4 cpp jq yq xmlstarlet xsltproc pdflatex latex tex lualatex w3m lynx links elinks mutt mail mailx sendmail exim pine
  ansible ansible-playbook puppet salt-call terraform packer vagrant aws gcloud az osascript tshark wireshark dtrace bpftrace stap perf valgrind
  cpulimit proot fakechroot tsocks nsjail entr hyperfine xterm uxterm urxvt ksu super calife debugfs dmsetup
+
+ pager editor sensible-pager sensible-editor sensible-browser select-editor www-browser
+ x-www-browser x-terminal-emulator zless zmore bzless bzmore xzless xzmore lzless lzmore zstdless lessecho lessfile lesspipe lesskey bat batcat most tig delta gh glab
+ iftop atop ncdu sdiff patch smbclient ncftp openvpn dnsmasq pandoc restic rclone borg fetchmail procmail maildrop dbclient
+ plink psftp pscp cu minicom picocom tip kermit cowsay cowthink exiftool facter fzf latexmk xelatex msfconsole posh poetry pry rtorrent rustup sash scanmem
+ scrot sqlmap tmate varnishncsa xdg-user-dir xdotool yelp yt-dlp youtube-dl zathura gs enscript pee vipe vidir ispell ldd
  rpmbuild dpkg-buildpackage debuild fpm cscope ctags run-mailcap xdg-open open zsoelim troff groff nroff dialog whiptail zenity rlwrap rlogin rsh`;
+
+/** They show what they say in a pager, if they are on a terminal: it runs what is typed behind a `!`. */
+const paging = `journalctl loginctl timedatectl hostnamectl localectl networkctl resolvectl bootctl userdbctl oomctl homectl portablectl
+ systemd-analyze systemd-cgls nmcli`;
 
 /** Programs that run what stands in files, services or machines that only the target knows. */
 const remotes = `make gmake bmake cmake ninja meson scons ant mvn gradle bazel just task systemctl service initctl rc-service launchctl
@@ -42,10 +52,15 @@ const risks: Readonly<Record<string, RiskTable>> = {
       'new-volume-script',
     ],
     // An archive on another machine is reached through a shell there.
-    words: /^[^/-][^/]*:/,
+    words: /^[^/]*:/,
   },
-  rsync: { letters: 'eM', names: ['rsh', 'rsync-path', 'remote-option', 'server', 'daemon'] },
-  'scp sftp': { letters: 'SoFDb' },
+  // Another machine is reached through ssh, which runs what its configuration names.
+  rsync: {
+    letters: 'eM',
+    names: ['rsh', 'rsync-path', 'remote-option', 'server', 'daemon'],
+    words: /^[^/]*:/,
+  },
+  'scp sftp': { letters: 'SoFDbJ', words: /^[^/-][^/]*:/ },
   'zip zipcloak': { letters: 'T', names: ['unzip-command'] },
   sort: { names: ['compress-program'], writes: 'o' },
   split: { names: ['filter'] },
@@ -54,9 +69,12 @@ const risks: Readonly<Record<string, RiskTable>> = {
   curl: { names: ['config', 'engine'], letters: 'K', writes: 'oDc' },
   tcpdump: { letters: 'z', writes: 'w' },
   'rg fd fdfind': { names: ['pre', 'hostname-bin', 'exec', 'exec-batch'], letters: 'xX' },
-  coredumpctl: { words: /^(debug|gdb)$/ },
+  coredumpctl: { words: /./ },
   '7z 7za 7zr': { words: /^-t/ },
-  'ssh-keygen ssh-add': { letters: 'DsS' },
+  'ssh-keygen ssh-add': { letters: 'DsSw' },
+  'iptables ip6tables': { names: ['modprobe'], letters: 'M' },
+  mdadm: { names: ['program', 'alert'], letters: 'p' },
+  dmesg: { names: ['human'], letters: 'H' },
   install: { names: ['strip-program'] },
   'ld readelf c89 c99': { names: ['plugin'], words: /^-B/ },
 };
@@ -66,6 +84,10 @@ const table = new Map<string, Program>();
 function put(names: string, program: Program): void {
   for (const name of names.split(/\s+/)) if (name !== '') table.set(name, program);
 }
+
+const pages: Program = (words, run) => {
+  if (!words.some((word) => word.kind === 'plain' && word.text === '--no-pager')) run.unknown('interpreter');
+};
 
 const says =
   (...why: readonly CommandUnknown[]): Program =>
@@ -77,11 +99,12 @@ const says =
   };
 
 put(interpreters, says('interpreter'));
+put(paging, pages);
 put(remotes, says('remote'));
 put(scripts, says('dynamic-script'));
 for (const [names, each] of Object.entries(risks)) put(names, risky(each));
 for (const [names, program] of [...launchers, ...builtins]) put(names, program);
-put('sh bash dash ash zsh ksh ksh93 mksh lksh pdksh oksh rbash rksh rzsh yash posh hush', shell);
+put('sh static-sh bash dash ash zsh ksh ksh93 mksh lksh pdksh oksh rbash rksh rzsh yash posh hush', shell);
 put('eval', evaluate);
 put('trap', trap);
 put('alias', alias);
