@@ -40,6 +40,7 @@ async function setUp() {
     live.add({
       id,
       connection: 'shop-db',
+      protocol: 'postgres',
       actor: by,
       startedAtMs: clock.now(),
       via: 'tunnel',
