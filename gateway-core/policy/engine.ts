@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type * as Cedar from '@cedar-policy/cedar-wasm/nodejs';
+import { addContextUses, noUses } from './context-uses.js';
 import { foldMaskAnnotations, type Obligations, readObligations } from './obligations.js';
 import { cedarSchema } from './schema.js';
 
@@ -64,6 +65,7 @@ function compile(cedar: typeof Cedar, text: string, accepted: boolean): ReturnTy
 
   const policies: Record<string, string> = {};
   const obligations = new Map<string, Obligations>();
+  const uses = noUses();
   for (const part of parts.policies) {
     const json = cedar.policyToJson(part);
     if (json.type === 'failure')
@@ -75,6 +77,7 @@ function compile(cedar: typeof Cedar, text: string, accepted: boolean): ReturnTy
     if ('problem' in read) return refuse(`policy "${id}": ${read.problem}`);
     policies[id] = part;
     obligations.set(id, read);
+    addContextUses(uses, json.json.conditions);
   }
 
   const problems = accepted ? [] : typeProblems(cedar, policies, folded);
@@ -91,8 +94,8 @@ function compile(cedar: typeof Cedar, text: string, accepted: boolean): ReturnTy
       text,
       ids: Object.keys(policies),
       obligations,
-      judgesLines: /\bcontext\s+has\s+("command"|command)\b|\bcontext\s*\[/.test(text),
-      usesTime: /\bcontext\s*(\.\s*time\b|\[)/.test(text),
+      judgesLines: uses.whole || uses.tested.has('command'),
+      usesTime: uses.whole || uses.attributes.has('time'),
       ask: (call) => ask(cedar, version, call),
     },
   };

@@ -204,6 +204,34 @@ test('a policy text that Cedar, the schema or the annotations do not accept is r
   expect(problems('permit(principal == ?principal, action, resource);')).toContain('templates');
 });
 
+test('whether policies look at the clock or at lines of shells is known however they are written', () => {
+  const uses = (condition: string): [boolean, boolean] => {
+    const { usesTime, judgesLines } = compiled(
+      `@id("a") forbid(principal, action == Action::"ssh:shell", resource) when { ${condition} };`,
+    );
+    return [usesTime, judgesLines];
+  };
+  for (const condition of [
+    'context.time.hour > 5',
+    'context // at night\n  . time.hour > 5',
+    'context["time"].hour > 5',
+    'if context has device then true else context.time.hour > 5',
+  ])
+    expect([condition, ...uses(condition)]).toEqual([condition, true, false]);
+  for (const condition of [
+    'context has command && context.command.elevated',
+    'context // its line\n has command && context.command.elevated',
+    'context has "command" && context["command"].elevated',
+    'context has command.elevated && context.command.elevated',
+  ])
+    expect([condition, ...uses(condition)]).toEqual([condition, false, true]);
+  expect(uses('{ "c": context }.c.time.hour > 5')).toEqual([true, true]);
+  expect(uses('context.chain.depth > 1 && resource.name != "context.time context has command"')).toEqual([
+    false,
+    false,
+  ]);
+});
+
 test('a policy that fails while it is evaluated denies', () => {
   const text = `${readers} permit(principal, action, resource) when { context.time.hour + 9223372036854775807 > 0 };`;
   expect(statement(text)).toMatchObject({ kind: 'deny' });
