@@ -46,6 +46,11 @@ export function attribute(
   },
   use: 'stream' | 'request',
 ): Attributed {
+  const above = presented.chain.find(({ id }) => rooms.isRevoked(id));
+  if (above !== undefined)
+    throw new ThroughlineError('denied', `${above.name}, which this works for, was revoked`, {
+      action: 'ask who revoked it',
+    });
   const own = presented.delegation === undefined ? undefined : rooms.delegations.get(presented.delegation);
   // A handle that was given to a process is taken from nobody who does not say which process it is.
   const byHandle = presented.chain.at(-1)?.assurance === 'issued';

@@ -97,10 +97,13 @@ async function revokeNodes(
   const kept = revoked.add(processes);
   const doomed = new Set(found.flatMap(({ sessions }) => sessions));
   const ending = live.end((each) => doomed.has(each), 'revoked', words);
-  const delegations = found
-    .filter(({ delegation }) => delegation !== undefined)
-    .flatMap(({ id }) => identity.delegations.below(id).map((each) => each.id));
-  const over = found.map(({ id }) => identity.delegations.end(id, 'revoked', { by: actor.chain, reason }));
+  // What a process without a delegation of its own has made for others hangs below it all the same.
+  const made = identity.delegations
+    .list()
+    .filter(({ above }) => above.some(({ id }) => processes.includes(id)));
+  const tops = [...found, ...made].map(({ id }) => id);
+  const delegations = tops.flatMap((id) => identity.delegations.below(id).map((each) => each.id));
+  const over = tops.map((id) => identity.delegations.end(id, 'revoked', { by: actor.chain, reason }));
   const noted = processes.map((id) =>
     recorder.record({ kind: 'actor.revoked', what: 'agent', id, by: actor.chain, reason }),
   );

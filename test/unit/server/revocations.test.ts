@@ -8,7 +8,7 @@ import { LiveSessions } from '../../../gateway-core/server/live-sessions.js';
 import type { GatewayRecorder } from '../../../gateway-core/server/recorder.js';
 import { type RevocationRooms, revoke } from '../../../gateway-core/server/revocations.js';
 import { RevokedNodes } from '../../../gateway-core/server/revoked-nodes.js';
-import { evidence, lineage, mint, process, signedIn } from '../identity/delegation-setup.js';
+import { actorOf, evidence, lineage, mint, process, signedIn } from '../identity/delegation-setup.js';
 
 async function setUp() {
   const base = await signedIn();
@@ -122,6 +122,20 @@ describe('what an agent may end', () => {
     expect(ended).toEqual([]);
     expect(await end(actor, above)).toMatchObject({ ended: [session] });
   });
+});
+
+it('with an agent that was only observed, what it has delegated ends, too, wherever that runs', async () => {
+  const { gateway, device, actor, place, end } = await setUp();
+  const claude = place(lineage(process(20, { agent: 'claude' })));
+  const { delegation, handle } = await mint(gateway, claude, { label: 'worker' });
+  const worker = await actorOf(gateway, device, `${delegation.id}.${handle}`);
+  const child = (await mint(gateway, worker, { label: 'child' })).delegation;
+  const other = (await mint(gateway, actor, { label: 'other' })).delegation;
+  const { delegations } = await end(actor, claude.chain.at(-1)?.id ?? '');
+  expect(delegations).toEqual([delegation.id, child.id]);
+  expect(gateway.identity.delegations.list().map(({ id }) => id)).toEqual([other.id]);
+  // Also where the look-up does not see the agent any more.
+  expect(() => place(lineage(process(77)), 'request', worker)).toThrow(/claude, which this works for/);
 });
 
 it('a node that names a process of somebody else ends nothing of theirs', async () => {
