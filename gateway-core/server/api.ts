@@ -223,7 +223,8 @@ export function createApi(rooms: GatewayRooms): Hono<Environment> {
     });
     const verdicts = new Map<string, boolean>();
     const visible = all.filter((session) => {
-      const key = `${session.principal === actor.chain[0].id} ${session.connection}`;
+      // Of a connection that is gone, only its sessions know the protocol.
+      const key = `${session.principal === actor.chain[0].id} ${session.protocol} ${session.connection}`;
       let may = verdicts.get(key);
       if (may === undefined) {
         may = permissions.session(actor, 'session:view', session).kind === 'allow';

@@ -98,9 +98,8 @@ async function revokeNodes(
   const doomed = new Set(found.flatMap(({ sessions }) => sessions));
   const ending = live.end((each) => doomed.has(each), 'revoked', words);
   // What a process without a delegation of its own has made for others hangs below it all the same.
-  const made = identity.delegations
-    .list()
-    .filter(({ above }) => above.some(({ id }) => processes.includes(id)));
+  const gone = new Set(processes);
+  const made = identity.delegations.list().filter(({ above }) => above.some(({ id }) => gone.has(id)));
   const tops = [...found, ...made].map(({ id }) => id);
   const delegations = tops.flatMap((id) => identity.delegations.below(id).map((each) => each.id));
   const over = tops.map((id) => identity.delegations.end(id, 'revoked', { by: actor.chain, reason }));
