@@ -94,7 +94,7 @@ async function revokeNodes(
   for (const each of found) mayEndNode(asked, actor, each);
   // In one turn: nobody below any of them is let through from here on, and no session that is there goes on.
   const processes = found.filter(({ delegation }) => delegation === undefined).map(({ id }) => id);
-  const kept = revoked.add(processes);
+  const kept = keepRevoked(revoked, found);
   const doomed = new Set(found.flatMap(({ sessions }) => sessions));
   const ending = live.end((each) => doomed.has(each), 'revoked', words);
   // What a process without a delegation of its own has made for others hangs below it all the same.
@@ -109,6 +109,14 @@ async function revokeNodes(
   await Promise.all([kept, ...over, ...noted]);
   const ended = await ending;
   return delegations.length === 0 ? { ended } : { ended, delegations: [...new Set(delegations)] };
+}
+
+/** In the turn of the call. */
+function keepRevoked(revoked: RevokedNodes, found: readonly DoomedNode[]): Promise<unknown> {
+  const byPrincipal = new Map<string, string[]>();
+  for (const { id, principal, delegation } of found)
+    if (delegation === undefined) byPrincipal.set(principal, [...(byPrincipal.get(principal) ?? []), id]);
+  return Promise.all([...byPrincipal].map(([principal, ids]) => revoked.add(ids, principal)));
 }
 
 interface DoomedNode {

@@ -14,7 +14,7 @@ it('a reader is over with its sign-in, its delegation, its time, and with a proc
   const hop = { id: 'prc_1', kind: 'agent', name: 'claude', assurance: 'observed' } as const;
   const observed: Actor = { ...actor, chain: [actor.chain[0], hop] };
   expect([actor, agent, observed].map(over)).toEqual([false, false, false]);
-  await revoked.add(['prc_1']);
+  await revoked.add(['prc_1'], 'demo/engineer');
   expect([actor, agent, observed].map(over)).toEqual([false, false, true]);
   await identity.delegations.end(delegation.id, 'revoked');
   expect([actor, agent].map(over)).toEqual([false, true]);

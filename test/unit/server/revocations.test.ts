@@ -151,3 +151,23 @@ it('a node that names a process of somebody else ends nothing of theirs', async 
   expect(revoked.has(node)).toBe(true);
   expect(place(shown, 'stream').chain).toHaveLength(3);
 });
+
+it('a revoked process stays so however many others revoke, and after a restart', async () => {
+  const { gateway, revoked } = await setUp();
+  const { state, clock } = gateway;
+  await revoked.add(['prc_mine'], 'demo/engineer');
+  const others = Array.from({ length: 11_000 }, (_, at) => `prc_${at}`);
+  await revoked.add(others, 'demo/contractor');
+  expect(revoked.has('prc_mine')).toBe(true);
+  const again = new RevokedNodes(state, clock.now);
+  await again.load();
+  for (const each of [revoked, again])
+    expect(['prc_mine', others.at(-1) ?? '', others[0] ?? ''].map((id) => each.has(id))).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  clock.pass(25 * 3600_000);
+  await again.add(['prc_later'], 'demo/engineer');
+  expect(again.has('prc_mine')).toBe(false);
+});
