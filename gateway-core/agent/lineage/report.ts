@@ -26,8 +26,10 @@ export function lineageOf(pid: number, recognise: Recognise): Lineage | undefine
 }
 
 /** Leaf: that process, as `name` if given. */
-export function lineageIn(proc: Proc, pid: number, recognise: Recognise, name?: string): Lineage {
+export function lineageIn(proc: Proc, pid: number, recognise: Recognise, name?: string): Lineage | undefined {
   const bootId = proc.bootId();
+  // Some systems show processes and no boot id: there is nothing to name them by, as where there is no look-up.
+  if (bootId === undefined && proc.stat(pid) !== undefined) return undefined;
   if (bootId === undefined) return { kind: 'unattributed', reason: 'unreadable' };
   let reason: Exclude<Ancestry['kind'], 'chain'> = 'changed';
   for (let attempt = 1; attempt <= lineageLimits.attemptsMax; attempt++) {

@@ -43,6 +43,10 @@ describe('what a process says of itself at the gateway', () => {
     const hiding = openProc(fakeProc({ 30: { parent: 20 } }).root, (pid) => pid === 20);
     expect(report(hiding)).toEqual(unreadable);
     expect(report({ ...openProc(fakeProc().root), bootId: () => undefined })).toEqual(unreadable);
+    // A system that has no boot ids tells nothing of anybody, and nobody brings that about.
+    expect(
+      report({ ...openProc(fakeProc({ 30: { parent: 1 } }).root), bootId: () => undefined }),
+    ).toBeUndefined();
     expect(report(openProc(fakeProc().root))).toEqual({ kind: 'unattributed', reason: 'gone' });
   });
 
@@ -53,7 +57,7 @@ describe('what a process says of itself at the gateway', () => {
       fake.put(30, { parent: 10 });
     };
     const found = report(disturbed(fake, 20, act));
-    expect(found.kind === 'attributed' && found.processes.map(({ pid }) => pid)).toEqual([30, 10]);
+    expect(found?.kind === 'attributed' && found.processes.map(({ pid }) => pid)).toEqual([30, 10]);
   });
 
   onLinux('is asked anew when somebody else took the place of a parent', () => {
