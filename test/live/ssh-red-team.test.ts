@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -361,7 +361,13 @@ describe('where one folder may be read', () => {
         sftp.open(path, flags, (error) => resolve(error === undefined ? 'opened' : error.message));
       });
     const { directory } = sshd;
+    mkdirSync(join(directory, 'open'), { recursive: true });
+    mkdirSync(join(directory, 'elsewhere', 'folder'), { recursive: true });
+    writeFileSync(join(directory, 'elsewhere', 'secret'), 'x');
+    symlinkSync(join(directory, 'elsewhere', 'folder'), join(directory, 'open', 'link'));
     const outside = [
+      `${directory}/open/link/../secret`,
+      `${directory}/open/./link//.//../secret`,
       `${directory}/user_key`,
       `${directory}/open/../user_key`,
       `${directory}/open//../user_key`,

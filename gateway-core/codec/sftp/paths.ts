@@ -1,7 +1,7 @@
 /**
  * The path as policy sees it: absolute, without `.`, `..`, doubled and trailing slashes. What is relative hangs below
  * `home`, where servers start (section 6.2: "relative to the user's default directory"). undefined: home is not known.
- * Symbolic links are the target's to follow, so `..` behind one leads elsewhere there.
+ * Symbolic links are the target's to follow; `..` behind one is taken out before it gets there: see `plain-paths.ts`.
  */
 export function absolutePath(path: string, home: string | undefined): string | undefined {
   if (path.startsWith('/')) return normalized(path);

@@ -1,6 +1,7 @@
 import type { SshUse } from '../../contract/ssh.js';
 import type { FileAttributes } from './attributes.js';
 import { absolutePath, parentOf } from './paths.js';
+import { goesBack } from './plain-paths.js';
 import { openFlags, openFlagsAll } from './protocol.js';
 import type { SftpRequest } from './requests.js';
 
@@ -148,6 +149,8 @@ function symlinkUses(
   second: string,
   home: string | undefined,
 ): readonly FileUse[] | undefined {
+  // A link holds its text as it is, so what a `..` in it leads to is not in the text.
+  if (goesBack(first) || goesBack(second)) return undefined;
   const uses: FileUse[] = [];
   for (const [target, link] of [
     [first, second],

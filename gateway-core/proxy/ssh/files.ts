@@ -1,5 +1,6 @@
 import { type FileReader, type FileTally, SftpChannel } from '../../codec/sftp/channel.js';
 import type { SftpEvent } from '../../codec/sftp/framer.js';
+import { withPlainPaths } from '../../codec/sftp/plain-paths.js';
 import { statusCodes } from '../../codec/sftp/protocol.js';
 import { SftpReplies, type SftpReply } from '../../codec/sftp/replies.js';
 import { type SftpRequest, SftpRequests } from '../../codec/sftp/requests.js';
@@ -128,7 +129,9 @@ export class SftpWatch implements ChannelFiles {
   }
 
   /** True: it is being judged, and what follows waits. */
-  #packet(request: SftpRequest, raw: Uint8Array): boolean {
+  #packet(request: SftpRequest, sent: Uint8Array): boolean {
+    const raw = withPlainPaths(request, sent) ?? sent;
+    this.#droppedBytes += sent.length - raw.length;
     const verdict = this.#state.request(request);
     if (verdict.kind === 'malformed') {
       this.#parts.context.fail('client-protocol', `SFTP: ${verdict.reason}`);
