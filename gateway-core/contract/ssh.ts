@@ -69,7 +69,10 @@ export type SshUse =
   | { readonly action: Extract<Action, 'ssh:exec'>; readonly command: CommandFacts }
   | {
       readonly action: Extract<Action, 'ssh:sftp'>;
-      /** Paths are absolute and without `.`, `..` and doubled slashes; symbolic links are the target's to follow. */
+      /**
+       * Paths are absolute and without `.`, `..` and doubled slashes; symbolic links are the target's to follow. Where a
+       * file is renamed or linked `to` is asked about by itself as well: as a `write`, or for symbolic links as a `link`.
+       */
       readonly file: { readonly operation: FileOperation; readonly path: string; readonly to?: string };
     }
   | {

@@ -98,9 +98,27 @@ describe('SFTP: what a request does to files', () => {
     [{ kind: 'remove', id: 1, path: '/x' }, [{ operation: 'remove', path: '/x' }]],
     [{ kind: 'rmdir', id: 1, path: '/x' }, [{ operation: 'remove-directory', path: '/x' }]],
     [{ kind: 'readlink', id: 1, path: '/x' }, [{ operation: 'read-link', path: '/x' }]],
-    [{ kind: 'rename', id: 1, path: 'a', to: '/b' }, [{ operation: 'rename', path: '/home/me/a', to: '/b' }]],
-    [{ kind: 'posix-rename', id: 1, path: '/a', to: '/b' }, [{ operation: 'rename', path: '/a', to: '/b' }]],
-    [{ kind: 'hardlink', id: 1, path: '/a', to: '/b' }, [{ operation: 'link', path: '/a', to: '/b' }]],
+    [
+      { kind: 'rename', id: 1, path: 'a', to: '/b' },
+      [
+        { operation: 'rename', path: '/home/me/a', to: '/b' },
+        { operation: 'write', path: '/b' },
+      ],
+    ],
+    [
+      { kind: 'posix-rename', id: 1, path: '/a', to: '/b' },
+      [
+        { operation: 'rename', path: '/a', to: '/b' },
+        { operation: 'write', path: '/b' },
+      ],
+    ],
+    [
+      { kind: 'hardlink', id: 1, path: '/a', to: '/b' },
+      [
+        { operation: 'link', path: '/a', to: '/b' },
+        { operation: 'write', path: '/b' },
+      ],
+    ],
     [{ kind: 'setstat', id: 1, path: '/a', attributes: {} }, [{ operation: 'set-attributes', path: '/a' }]],
     [{ kind: 'lsetstat', id: 1, path: '/a', attributes: {} }, [{ operation: 'set-attributes', path: '/a' }]],
     [

@@ -238,7 +238,7 @@ describe('what is kept of files', () => {
     expect(kept).toContainEqual({ command: 'sftp write', text: there, bytes: 700_000, error: undefined });
     expect(kept).toContainEqual({ command: 'sftp read', text: there, bytes: 700_000, error: undefined });
     expect(kept).toContainEqual({
-      command: 'sftp rename',
+      command: 'sftp rename write',
       text: `${there} -> ${there}2`,
       bytes: 0,
       error: undefined,

@@ -99,7 +99,12 @@ function two(
   path: string | undefined,
   to: string | undefined,
 ): readonly FileUse[] | undefined {
-  return path === undefined || to === undefined ? undefined : [{ operation, path, to }];
+  if (path === undefined || to === undefined) return undefined;
+  // Who looks at `path` alone has a word in where it goes: there it makes a file, or takes one's place.
+  return [
+    { operation, path, to },
+    { operation: 'write', path: to },
+  ];
 }
 
 function openUses(

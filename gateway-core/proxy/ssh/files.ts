@@ -174,7 +174,7 @@ export class SftpWatch implements ChannelFiles {
       this.#out.push(raw);
       return false;
     }
-    const { file } = verdict;
+    const [file = verdict.file] = uses;
     const operations = uses.map(({ operation }) => operation).join(' ');
     judged(context, {
       ...verdict,
