@@ -155,6 +155,11 @@ export class Requests {
         kind: 'shell',
         command: 'shell',
         text: 'shell',
+        // No screen shows what it is told to run.
+        forbidden:
+          channel.pty === undefined && context.judge.judgesLines()
+            ? 'a policy looks at each line of a shell here, and one without a terminal shows none: give it a terminal, or run the command by its name'
+            : undefined,
       };
     }
     const bytes = readSingle(message.data);

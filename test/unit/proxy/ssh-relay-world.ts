@@ -162,7 +162,7 @@ export interface World {
   isOver(): boolean;
 }
 
-export function openWorld(): World {
+export function openWorld(judgesLines = false): World {
   const journal = new FakeJournal();
   const mistakes: unknown[] = [];
   const broken: string[] = [];
@@ -213,7 +213,7 @@ export function openWorld(): World {
       hashKey: Buffer.alloc(32),
       saltKey: Buffer.alloc(32),
       session: 'ses_1',
-      judgesLines: () => false,
+      judgesLines: () => judgesLines,
       now: Date.now,
     }),
     keepBytesMax: Number.POSITIVE_INFINITY,
