@@ -7,9 +7,9 @@ import type { WordPart } from 'unbash';
 const elsewhereBlank =
   /(?![\t\n])\p{Cc}|(?! )[\p{Z}\u180e\u200b\u2060\ufeff]|\P{ASCII}(?:\\\n)*[\\`|{}~[\]]/u;
 
-/** Whether other shells than bash may cut the text into other words. */
+/** Whether other shells than bash may cut the text into other words. At its end a backslash is nothing to most of them. */
 export function cutsDiffer(text: string): boolean {
-  return elsewhereBlank.test(text);
+  return elsewhereBlank.test(text) || text.endsWith('\\');
 }
 
 /** Backslashes that fish reads in quotes of one kind, and letters behind them that it reads without (`\x72m` is rm). */

@@ -452,6 +452,8 @@ const unknown: readonly (readonly [line: string, why: string])[] = [
   ['hash ls=/bin/rm; ls x', 'environment'],
   ['\u00e9=ls rm x', 'dialect'],
   ['{rm} > x', 'dialect'],
+  ['ls; rm\\', 'dialect'],
+  ["sh -c 'rm\\'", 'dialect'],
   ['echo;\u3000rm', 'dialect'],
   // Two bytes that are one character, where the account's own locale is an old one.
   ['echo "\u4e2d\\"; rm x; #"', 'dialect'],
