@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { endProcesses, startedBy } from '../../../../gateway-core/agent/lineage/ending.js';
 import { hasEnded } from '../../../../gateway-core/agent/lineage/facts.js';
@@ -63,15 +64,15 @@ describe('an end', () => {
     const polite = start('bash', ['-c', "trap 'exit 3' TERM; while :; do sleep 0.01; done"]);
     const stubborn = start('bash', ['-c', "trap '' TERM; while :; do sleep 0.01; done"]);
     const ended = new Promise((resolve) => polite.once('exit', resolve));
-    const running = () =>
-      [polite, stubborn].flatMap((each) => {
-        const stat = proc.stat(pidOf(each));
-        return stat === undefined || hasEnded(stat) ? [] : [stat];
-      });
+    const alive = (each: ChildProcess) => () => {
+      const stat = proc.stat(pidOf(each));
+      return stat === undefined || hasEnded(stat) ? [] : [stat];
+    };
     // Not before they have set their traps.
     await Promise.all([polite, stubborn].map((each) => spawned(pidOf(each))));
-    expect(await endProcesses({ running, graceMs: 1000 })).toEqual([]);
+    expect(await endProcesses({ running: alive(polite), graceMs: 60_000 })).toEqual([]);
     expect(await ended).toBe(3);
+    expect(await endProcesses({ running: alive(stubborn), graceMs: 100 })).toEqual([]);
   });
 
   onLinux('does not meet another process that has the pid since', async () => {

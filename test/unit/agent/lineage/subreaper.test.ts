@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import { attribute, becomeSubreaper } from '../../../../gateway-core/agent/lineage/index.js';
 import { openProc } from '../../../../gateway-core/agent/lineage/proc.js';
@@ -37,20 +36,18 @@ describe('orphans stay below the process that became their subreaper', () => {
 
   onLinux('200 of them leave no zombie, and the exit status of own children arrives', async () => {
     await reaping();
-    // The shell waits for none of them: each is an orphan at once, and ends as one.
-    const child = start('bash', ['-c', 'for i in {1..200}; do (sleep 0.2 &); done; exit 7']);
+    // The shell waits for none of them: each is an orphan at once, and ends as one when its input does.
+    const script = 'exec 3<&0; for i in {1..200}; do (cat <&3 >/dev/null &); done; exec 3<&-; exit 7';
+    const child = start('bash', ['-c', script], {}, 'pipe');
     const others = Array.from({ length: 20 }, (_, at) =>
       spawn('bash', ['-c', `sleep 0.${at + 10}; exit ${at}`]),
     );
     const codes = Promise.all(
       [child, ...others].map(async (each) => (await once(each, 'exit'))[0] as number),
     );
-    let adoptedMost = 0;
-    for (let at = 0; at < 100 && adoptedMost < 150; at++) {
-      adoptedMost = Math.max(adoptedMost, states().length - 21);
-      await sleep(10);
-    }
-    expect(adoptedMost).toBeGreaterThan(100);
+    const own = new Set([child, ...others].map(({ pid }) => pid));
+    await until(() => (proc.children(process.pid) ?? []).filter((pid) => !own.has(pid)).length >= 200);
+    child.stdin?.end();
     expect(await codes).toEqual([7, ...others.map((_, at) => at)]);
     await until(() => states().length === 0);
   });

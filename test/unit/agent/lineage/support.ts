@@ -58,9 +58,14 @@ export async function listen(host = '127.0.0.1'): Promise<Listener> {
  * Ends with the test, and with it whatever it started in its process group, if it has not ended before: then its pid,
  * and so the name of its group, may be somebody else's. What is to outlive it needs `endLater`.
  */
-export function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+export function start(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  stdin: 'ignore' | 'pipe' = 'ignore',
+): ChildProcess {
   const child = spawn(program, args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: [stdin, 'pipe', 'inherit'],
     env: { ...process.env, ...env },
     detached: true,
   });
@@ -81,6 +86,12 @@ export function endLater(pid: number): void {
   });
 }
 
+/** Says a line to a process that was started with a pipe. */
+export function tell(child: ChildProcess): void {
+  if (child.stdin === null) throw new Error('started without a pipe');
+  child.stdin.write('go on\n');
+}
+
 export function linesOf(child: ChildProcess): () => Promise<string> {
   if (child.stdout === null) throw new Error('started without a pipe');
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
@@ -96,7 +107,7 @@ export function pidOf(child: ChildProcess): number {
   return child.pid;
 }
 
-export async function until(holds: () => boolean, withinMs = 10_000): Promise<void> {
+export async function until(holds: () => boolean, withinMs = 60_000): Promise<void> {
   const end = Date.now() + withinMs;
   while (!holds()) {
     if (Date.now() > end) throw new Error('did not come about in time');
