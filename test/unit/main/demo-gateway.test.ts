@@ -111,8 +111,11 @@ describe('the demo gateway', () => {
   });
 
   it('one that dies later is told, and is started again when it is asked for', async () => {
-    const { demo, changes, starts, complaints } = setup(`${ready} setTimeout(() => process.exit(9), 50);`);
+    const { demo, changes, starts, complaints } = setup(
+      `process.on('SIGUSR2', () => process.exit(9)); setInterval(() => {}, 1000); ${ready}`,
+    );
     await demo.start();
+    process.kill(starts()[0]?.pid ?? 0, 'SIGUSR2');
     while (changes.length < 2) await sleep(10);
     expect(changes[1]).toBeUndefined();
     expect(complaints).toEqual(['the demo gateway ended (status 9)']);
