@@ -43,7 +43,7 @@ const program = (from: number | 'none'): string => `
   spool.start();
   if ('${from}' === 'none') {
     // The first look at what others left is waited for by the end.
-    await spool.close(20_000);
+    await spool.close(50_000);
     process.stdout.write(JSON.stringify(spool.state()) + '\\n');
     process.exit(0);
   }
@@ -94,10 +94,11 @@ it('loses nothing that it said was kept, doubles nothing, and keeps the order', 
   };
   const kept = new Set<number>();
   let next = 1;
-  const live = async (ms: number): Promise<void> => {
+  /** Until it has said so often what is kept, and so much longer. */
+  const live = async (lines: number, ms: number): Promise<void> => {
     const args = ['--input-type=module', '-e', program(next), cloneRoot(), url, device, gateway];
     const child = start(scope, process.execPath, args, { env });
-    await child.waitFor(/\n/);
+    await child.waitFor(new RegExp(`(\\d+\n){${lines}}`));
     await new Promise((resolve) => setTimeout(resolve, ms));
     child.signal('SIGKILL');
     await child.ended;
@@ -112,7 +113,7 @@ it('loses nothing that it said was kept, doubles nothing, and keeps the order', 
   };
   for (let round = 0; round < 15; round += 1) {
     age();
-    await live(100 + Math.random() * 400);
+    await live(3, 100 + Math.random() * 400);
   }
   age();
   lossy = 0;

@@ -37,7 +37,7 @@ function work(world: SealerWorld, number: number): void {
 
 /** Asks again until it holds: what a caller does who was told that it is busy. */
 async function untilCaughtUp(core: SealerCore): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
+  for (let attempt = 0; attempt < 3000; attempt += 1) {
     try {
       await core.caughtUp();
       return;
