@@ -148,17 +148,22 @@ async function notification(client: pg.Client, settings: pg.ClientConfig): Promi
 
 async function cancellation(client: pg.Client): Promise<Report> {
   const target = client as unknown as Cancellable;
-  // A cancel that comes before its statement is rightly lost: asked again until it has worked.
-  const sleeping = failure(client.query('select pg_sleep(60)'));
-  const again = setInterval(() => cancel(target), 300);
+  let over = false;
+  const sleeping = failure(client.query('select pg_sleep(60)')).finally(() => {
+    over = true;
+  });
+  // A cancel that comes before its statement is rightly lost: asked again until it has worked. One at a time: a late
+  // one would meet the next statement.
+  while (!over) {
+    await cancel(target);
+    await Promise.race([sleeping, new Promise((resolve) => setTimeout(resolve, 300))]);
+  }
   const cancelled = await sleeping;
-  clearInterval(again);
-  await new Promise((resolve) => setTimeout(resolve, 100));
   return { cancelled, afterCancel: await rowsOf(client, 'select 8 as eight') };
 }
 
-/** A CancelRequest on a connection of its own, unencrypted as libpq sends it. */
-function cancel(target: Cancellable): void {
+/** A CancelRequest on a connection of its own, unencrypted as libpq sends it; resolves when the server has closed that. */
+async function cancel(target: Cancellable): Promise<void> {
   const packet = Buffer.alloc(16);
   packet.writeInt32BE(16, 0);
   packet.writeInt32BE(80_877_102, 4);
@@ -168,4 +173,5 @@ function cancel(target: Cancellable): void {
   socket.on('error', () => socket.destroy());
   socket.end(packet);
   socket.resume();
+  await new Promise((resolve) => socket.once('close', resolve));
 }
