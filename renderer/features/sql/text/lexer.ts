@@ -29,6 +29,8 @@ export type Inside =
   | { readonly kind: 'comment'; readonly depth: number }
   | { readonly kind: 'dollar'; readonly tag: string }
   | { readonly kind: 'string'; readonly escape: boolean }
+  /** `B'..'` and `X'..'`: the next quote ends them, a doubled one, too. */
+  | { readonly kind: 'bits' }
   | { readonly kind: 'quoted' };
 
 export interface Lexed {
@@ -85,11 +87,14 @@ function scan(text: string, at: number): Scanned {
   return { kind: 'other', end: at + 1 };
 }
 
-/** `E'..'`, `B'..'`, `X'..'`, `N'..'`, `U&'..'` and `U&"..."`. */
+/** `E'..'`, `B'..'`, `X'..'`, `U&'..'` and `U&"..."`. `N` is a word of its own before a quote, as for the server. */
 function prefixed(text: string, at: number): Scanned | undefined {
   const letter = (text[at] as string).toLowerCase();
-  if (text[at + 1] === "'" && 'ebxn'.includes(letter)) {
-    return quoted('string', text, at + 2, { kind: 'string', escape: letter === 'e' });
+  if (text[at + 1] === "'" && 'bx'.includes(letter)) {
+    return quoted('string', text, at + 2, { kind: 'bits' });
+  }
+  if (text[at + 1] === "'" && letter === 'e') {
+    return quoted('string', text, at + 2, { kind: 'string', escape: true });
   }
   if (letter !== 'u' || text[at + 1] !== '&') return undefined;
   if (text[at + 2] === "'") return quoted('string', text, at + 3, { kind: 'string', escape: false });
@@ -128,6 +133,10 @@ function endOf(text: string, at: number, inside: Inside): { readonly at: number;
     case 'dollar': {
       const end = text.indexOf(inside.tag, at);
       return end < 0 ? { at: text.length, open: inside } : { at: end + inside.tag.length };
+    }
+    case 'bits': {
+      const end = text.indexOf("'", at);
+      return end < 0 ? { at: text.length, open: inside } : { at: end + 1 };
     }
     case 'string':
       return quoteEnd(text, at, "'", inside.escape, inside);
