@@ -192,8 +192,9 @@ function wordEnd(text: string, from: number): number {
 }
 
 function numberEnd(text: string, at: number): number {
+  // An underscore is part of it only between two digits: `0_$$` is a number and a word.
   const number =
-    /0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*(?:\.(?!\.)[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?/y;
+    /0[xXoObB](?:_?[0-9a-fA-F])+|(?:\d(?:_?\d)*(?:\.(?!\.)(?:\d(?:_?\d)*)?)?|\.\d(?:_?\d)*)(?:[eE][+-]?\d(?:_?\d)*)?/y;
   number.lastIndex = at;
   return at + (number.exec(text)?.[0].length ?? 1);
 }

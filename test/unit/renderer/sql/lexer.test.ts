@@ -75,6 +75,7 @@ describe('the lexer of the editor', () => {
     // https://www.postgresql.org/docs/current/sql-syntax-lexical.html: no quote is written within bits.
     expect(kinds("X'1F''s' b'01'''")).toEqual(["string X'1F'", "string 's'", "string b'01'", "string ''"]);
     expect(kinds("N'it''s'")).toEqual(['word N', "string 'it''s'"]);
+    expect(kinds('0_$$ ; $$ 1_0')).toEqual(['number 0', 'word _$$', 'punctuation ;', 'string $$ 1_0']);
     expect(kinds('a=-1 b->>c x::int y:=2 a$1 $1 @-')).toEqual(
       'word a|operator =|operator -|number 1|word b|operator ->>|word c|word x|punctuation ::|word int|word y|punctuation :=|number 2|word a$1|parameter $1|operator @-'.split(
         '|',
