@@ -143,7 +143,7 @@ describe('when a delegation ends, its program does', () => {
   });
 
   it('a program that fails because of the end is said to have ended by it', async () => {
-    const querying = agent('querying', [], ['psql', '-XAtqc', 'select pg_sleep(60)']);
+    const querying = agent('querying', [], ['psql', '-XAtqc', 'select pg_sleep(600)']);
     await until('it runs', async () =>
       (await engineer.json<AgentNode[]>(['agents'])).some(({ statement }) => statement?.running === true)
         ? true

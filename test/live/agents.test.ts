@@ -209,7 +209,7 @@ describe('the live tree', () => {
         .split('\n')
         .filter((line) => line.startsWith('{'))
         .map((line) => JSON.parse(line) as AgentChange);
-    const outer = agent('outer', '$TL run --agent inner -- psql -XAtqc "select pg_sleep(20)"');
+    const outer = agent('outer', '$TL run --agent inner -- psql -XAtqc "select pg_sleep(600)"');
     const chain = await until('the program is in the tree', async () => {
       const all = await nodes();
       const leaf = all.find((each) => each.kind === 'process' && each.statement?.running === true);
@@ -227,7 +227,7 @@ describe('the live tree', () => {
     ]);
     expect(chain.leaf).toMatchObject({
       connections: ['shop-db'],
-      statement: { text: 'select pg_sleep(20)' },
+      statement: { text: 'select pg_sleep(600)' },
     });
     expect(chain.leaf.pid).toBeGreaterThan(1);
     await until('the change is told', () =>
@@ -278,7 +278,7 @@ describe('the live tree', () => {
 
 describe('orphans', () => {
   it('an agent whose holder is killed ends with everything below it', async () => {
-    const running = agent('victim', 'psql -XAtqc "select pg_sleep(30)"');
+    const running = agent('victim', 'psql -XAtqc "select pg_sleep(600)"');
     await until('it runs', async () =>
       (await named('psql'))?.statement?.running === true ? true : undefined,
     );
@@ -294,7 +294,7 @@ describe('orphans', () => {
 
   it('a delegation ends its sessions when its time is up', async () => {
     const { stderr } = await engineer.cli(
-      ['run', '--agent', 'brief', '--ttl', '2s', '--', 'psql', '-XAtqc', 'select pg_sleep(20)'],
+      ['run', '--agent', 'brief', '--ttl', '2s', '--', 'psql', '-XAtqc', 'select pg_sleep(600)'],
       { env: environment() },
     );
     expect(stderr).toMatch(/expired/);
@@ -303,7 +303,7 @@ describe('orphans', () => {
 
 describe('who may see and end what', () => {
   it('others see nothing of it, and cannot end it; an admin can', async () => {
-    const running = agent('mine', 'psql -XAtqc "select pg_sleep(30)"');
+    const running = agent('mine', 'psql -XAtqc "select pg_sleep(600)"');
     const node = await until('it runs', () => named('mine'));
     const contractor = await login(scope, gateway, 'contractor');
     expect(await contractor.json<AgentNode[]>(['agents'])).toEqual([]);

@@ -336,10 +336,10 @@ it('ctrl-C in psql ends the running statement', async () => {
     const running = start(scope, 'psql', ['-XAt'], { env });
     running.stdin.write("select 'ready';\n");
     await running.waitFor(/^ready$/m);
-    running.stdin.write('select pg_sleep(60);\n');
+    running.stdin.write('select pg_sleep(600);\n');
     await until('the statement runs', async () => {
       const found = await cluster.query(
-        "select 1 from pg_stat_activity where state = 'active' and query = 'select pg_sleep(60);'",
+        "select 1 from pg_stat_activity where state = 'active' and query = 'select pg_sleep(600);'",
       );
       return found.length > 0 ? true : undefined;
     });

@@ -63,7 +63,7 @@ const lastWords = async ({ socket }: Opened): Promise<string> =>
 
 const running = async (): Promise<number> => {
   const found = await cluster.query(
-    "select count(*) as n from pg_stat_activity where query like '%pg_sleep(61)%' and state = 'active' and pid <> pg_backend_pid()",
+    "select count(*) as n from pg_stat_activity where query like '%pg_sleep(600)%' and state = 'active' and pid <> pg_backend_pid()",
   );
   return Number(found[0]?.['n']);
 };
@@ -73,7 +73,7 @@ describe('a person with many sessions is revoked', () => {
     const [one, other] = [await signIn('engineer'), await signIn('engineer')];
     const idle = [...(await sessions(one, 40)), ...(await sessions(other, 40))];
     const busy = await sessions(one, 10);
-    for (const { socket } of busy) socket.write(query('select pg_sleep(61)'));
+    for (const { socket } of busy) socket.write(query('select pg_sleep(600)'));
     const [deaf] = await sessions(other, 1);
     if (deaf === undefined) throw new Error('no session was opened');
     // Nobody takes what comes: it fills every buffer on the way.

@@ -115,11 +115,11 @@ describe('targets that are not there', () => {
   it('a target that restarts in the middle of a query: the client is told, and the next session works', async () => {
     const tunnel = await engineer.tunnel('frail');
     const running = start(scope, 'psql', ['-XAt', '-v', 'ON_ERROR_STOP=1'], { env: tunnel.env });
-    running.stdin.end("select 'begun'; select pg_sleep(60);\n");
+    running.stdin.end("select 'begun'; select pg_sleep(600);\n");
     await running.waitFor(/^begun$/m);
     await until('the query runs', async () => {
       const found = await target.query(
-        "select 1 from pg_stat_activity where query like '%pg_sleep(60)%' and pid <> pg_backend_pid()",
+        "select 1 from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()",
       );
       return found.length > 0 ? true : undefined;
     });
@@ -147,12 +147,12 @@ describe('a session that may not go on', () => {
     const tunnel = await engineer.tunnel('shop');
     const running = start(scope, 'psql', ['-XAt'], { env: tunnel.env });
     running.stdin.end(
-      "select current_setting('application_name'); select pg_sleep(60);\nselect 'not reached';\n",
+      "select current_setting('application_name'); select pg_sleep(600);\nselect 'not reached';\n",
     );
     const [id] = await running.waitFor(/ses_[0-9A-Z]{26}/);
     await until('the query runs', async () => {
       const found = await cluster.query(
-        "select 1 from pg_stat_activity where query like '%pg_sleep(60)%' and pid <> pg_backend_pid()",
+        "select 1 from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()",
       );
       return found.length > 0 ? true : undefined;
     });
@@ -165,7 +165,7 @@ describe('a session that may not go on', () => {
     expect(outcome.stdout).not.toContain('not reached');
     await until('the target has stopped working for it', async () => {
       const found = await cluster.query(
-        "select 1 from pg_stat_activity where query like '%pg_sleep(60)%' and pid <> pg_backend_pid()",
+        "select 1 from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()",
       );
       return found.length === 0 ? true : undefined;
     });

@@ -85,11 +85,11 @@ describe('a tunnel of such a machine', () => {
 
   it('Ctrl-C in psql interrupts what runs, as ever', async () => {
     const running = start(scope, 'psql', ['-XAt'], { env: withPassfile() });
-    running.stdin.write("select 'begun'; select pg_sleep(60); select 'went on';\n");
+    running.stdin.write("select 'begun'; select pg_sleep(600); select 'went on';\n");
     await running.waitFor(/begun/);
     await until('it runs', async () => {
       const found = await cluster.query(
-        "select 1 from pg_stat_activity where query like '%pg_sleep(60)%' and state = 'active' and pid <> pg_backend_pid()",
+        "select 1 from pg_stat_activity where query like '%pg_sleep(600)%' and state = 'active' and pid <> pg_backend_pid()",
       );
       return found.length > 0 ? true : undefined;
     });

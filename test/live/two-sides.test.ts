@@ -289,7 +289,7 @@ describe('the product’s own desktop', () => {
     });
     await running(2);
     endless.signal('SIGKILL');
-    const sleeping = start(scope, 'psql', ['-X', '-c', 'select pg_sleep(60)'], { env: tunnel.env });
+    const sleeping = start(scope, 'psql', ['-X', '-c', 'select pg_sleep(600)'], { env: tunnel.env });
     await running(3);
     sleeping.signal('SIGINT');
     await Promise.all([endless.ended, sleeping.ended]);

@@ -149,7 +149,7 @@ async function notification(client: pg.Client, settings: pg.ClientConfig): Promi
 async function cancellation(client: pg.Client): Promise<Report> {
   const target = client as unknown as Cancellable;
   let over = false;
-  const sleeping = failure(client.query('select pg_sleep(60)')).finally(() => {
+  const sleeping = failure(client.query('select pg_sleep(600)')).finally(() => {
     over = true;
   });
   // A cancel that comes before its statement is rightly lost: asked again until it has worked. One at a time: a late

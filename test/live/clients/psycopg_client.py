@@ -149,7 +149,7 @@ with psycopg.connect(autocommit=True) as conn:
 
     canceller = threading.Thread(target=cancel_until_done)
     canceller.start()
-    out["cancel"] = failure(lambda: conn.execute("select pg_sleep(60)"))
+    out["cancel"] = failure(lambda: conn.execute("select pg_sleep(600)"))
     cancelled.set()
     canceller.join()
     time.sleep(0.1)

@@ -187,6 +187,7 @@ describe('the link to the gateway', () => {
 
   it('notices that the clock of this machine is wrong', async () => {
     const made = await connected();
+    await is(made, 'connected signed-in');
     await eventually(() => expect(made.appState().gateway?.clockSkewMs).toBeDefined());
     const changes = events('app.changed').length;
     tell({ kind: 'beat', at: new Date(Date.now() - 3_600_000).toISOString() });
