@@ -148,15 +148,14 @@ async function notification(client: pg.Client, settings: pg.ClientConfig): Promi
 
 async function cancellation(client: pg.Client): Promise<Report> {
   const target = client as unknown as Cancellable;
-  let over = false;
-  const sleeping = failure(client.query('select pg_sleep(600)')).finally(() => {
-    over = true;
-  });
+  const sleeping = failure(client.query('select pg_sleep(600)'));
+  const ended = sleeping.then(() => true);
+  const soon = (): Promise<boolean> => new Promise((resolve) => setTimeout(resolve, 300, false));
   // A cancel that comes before its statement is rightly lost: asked again until it has worked. One at a time: a late
   // one would meet the next statement.
-  while (!over) {
+  for (let over = false; !over; ) {
     await cancel(target);
-    await Promise.race([sleeping, new Promise((resolve) => setTimeout(resolve, 300))]);
+    over = await Promise.race([ended, soon()]);
   }
   const cancelled = await sleeping;
   return { cancelled, afterCancel: await rowsOf(client, 'select 8 as eight') };
