@@ -99,7 +99,9 @@ describe('a person with many sessions is revoked', () => {
       Array.from({ length: 91 }, () => 'ended revoked'),
     );
     const kept = await Promise.all(ended.map((id) => api.session(administrator, id)));
-    const sleeping = kept.flatMap(({ statements }) => statements).filter(({ text }) => text.includes('pg_sleep(600)'));
+    const sleeping = kept
+      .flatMap(({ statements }) => statements)
+      .filter(({ text }) => text.includes('pg_sleep(600)'));
     expect(sleeping.map(({ decision }) => decision)).toEqual(busy.map(() => 'interrupted'));
     stays?.socket.write(query('select 42'));
     expect((await stays?.socket.messagesUntil('Z'))?.some(({ type }) => type === 'D')).toBe(true);
