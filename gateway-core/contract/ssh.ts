@@ -7,7 +7,7 @@ import type { Action } from './decision.js';
  * `source`). `interpreter`: a program that runs code of its own language, or other programs by its options
  * (`python -c`, `perl -e`, `awk 'system()'`, `tar --to-command`, `git -c`). `remote`: what runs stands in a place that only
  * the target knows (a script by path, a program outside the system's directories, `make`) or on another machine
- * (`ssh host ls`). `environment`: variables are set that change what a program does or which one is found (`PATH`,
+ * (`ssh host ls`), or the shell itself may connect to one (`< /dev/tcp/host/80`, `< "$x"`). `environment`: variables are set that change what a program does or which one is found (`PATH`,
  * `LD_PRELOAD`). `dialect`: shells read it differently, and it is the target that knows which shell it is (`$'...'`,
  * `[[ ]]`, `&>`, `function f`): what stands here is bash's reading. `too-long`: more than was looked at.
  */
@@ -35,7 +35,7 @@ export interface CommandFacts {
   readonly paths: readonly string[];
   /** Files that redirections write to, and tee, dd, sed -i and their kin. What other programs write (cp, tar) is not here. */
   readonly writes: readonly string[];
-  /** Some such file's name is made at run time. No `unknown` is set for it. */
+  /** Some such file's name is made at run time. No `unknown` is set for it but where nothing of its beginning is known. */
   readonly writesUnknown: boolean;
   /** Runs as somebody else: sudo, su, doas, runuser, pkexec, setpriv, chroot, nsenter. */
   readonly elevated: boolean;

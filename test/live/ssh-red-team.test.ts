@@ -299,6 +299,28 @@ describe('where one port may be reached', () => {
     client.end();
   });
 
+  it('no shell connects to another by itself', async () => {
+    const client = await connected();
+    const before = reached;
+    const place = `tcp/127.0.0.1/${forbiddenPort}`;
+    // bash is asked for by name, too: the account's own shell may be one that knows nothing of it.
+    for (const line of [
+      `ls < /dev/${place}`,
+      `x=/dev/${place}; ls < $x`,
+      `x=${place}; ls 3<> "/dev/$x"`,
+      `echo secret > "/dev/"${place}`,
+      `bash -c 'ls < /dev/${place}'`,
+    ]) {
+      const { status, text } = await exec(client, line);
+      expect({ status, text }).toEqual({
+        status: 126,
+        text: expect.stringContaining('throughline: denied') as string,
+      });
+    }
+    expect(reached).toBe(before);
+    client.end();
+  });
+
   it('no other, by no spelling, and nobody listens at the target', async () => {
     const client = await connected();
     const before = reached;

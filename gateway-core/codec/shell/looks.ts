@@ -6,7 +6,7 @@ import type {
   TestBinaryExpression,
   TestUnaryExpression,
 } from 'unbash';
-import { argumentOf } from './arguments.js';
+import { type Argument, argumentOf } from './arguments.js';
 import { differs } from './dialects.js';
 import type { Findings } from './findings.js';
 import type { Scope, Visitor } from './visitor.js';
@@ -114,11 +114,21 @@ function redirect(node: Redirect, visitor: Visitor): void {
   }
   // `>| rm` is a pipe to fish.
   if (operator === '&>' || operator === '&>>' || operator === '>|') findings.unknown('dialect');
-  if (operator === '<' || operator === '<&' || target === undefined) return;
+  if (target === undefined) return;
   const file = argumentOf(target);
+  if (opens.has(operator) && mayConnect(file)) findings.unknown('remote');
+  if (operator === '<' || operator === '<&') return;
   if (operator === '>&' && file.kind === 'plain' && /^(\d+-?|-)$/.test(file.text)) return;
   if (file.kind === 'plain') findings.write(file.text);
   else findings.writeUnknown();
+}
+
+const opens: ReadonlySet<string> = new Set(['<', '>', '>>', '<>', '>|', '>&', '&>', '&>>']);
+const connections = ['/dev/tcp/', '/dev/udp/'];
+
+/** bash and ksh connect to what `/dev/tcp/HOST/PORT` names. With a beginning that nobody knows it may be that. */
+function mayConnect({ kind, start }: Argument): boolean {
+  return connections.some((each) => start.startsWith(each) || (kind !== 'plain' && each.startsWith(start)));
 }
 
 const numberTests: ReadonlySet<string> = new Set(['-eq', '-ne', '-lt', '-le', '-gt', '-ge']);

