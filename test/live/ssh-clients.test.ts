@@ -39,6 +39,17 @@ async function forwarding(person: Person, ...options: string[]): Promise<Running
   return running;
 }
 
+/**
+ * OpenSSH 9.2 looks for signals, then waits with poll(2): one that comes in between is heard when something else happens
+ * (measured: once in 27 times right behind a refusal).
+ */
+async function end(running: Running): Promise<void> {
+  running.signal('SIGTERM');
+  const again = setInterval(() => running.signal('SIGTERM'), 250);
+  await running.ended;
+  clearInterval(again);
+}
+
 /** Answers everybody with what they sent, in capitals. */
 async function shouting(listen: (server: Server) => void): Promise<Server> {
   const server = createServer((socket) => {
@@ -101,8 +112,7 @@ describe('a SOCKS forward', () => {
     const running = await forwarding(engineer, '-D', `${near}`);
     expect(await ask(await throughSocks(near, '127.0.0.1', one))).toBe('HELLO');
     expect(await ask(await throughSocks(near, 'localhost', two))).toBe('HELLO');
-    running.signal('SIGTERM');
-    await running.ended;
+    await end(running);
     const texts = (await kept(engineer)).map(({ text }) => text).join('\n');
     expect(texts).toContain(`127.0.0.1:${one}`);
     expect(texts).toContain(`localhost:${two}`);
@@ -115,8 +125,7 @@ describe('a SOCKS forward', () => {
     const near = await freePort();
     const running = await forwarding(contractor, '-D', `${near}`);
     await expect(refusedBySocks(near, portOf(server))).rejects.toThrow();
-    running.signal('SIGTERM');
-    await running.ended;
+    await end(running);
     expect(dialled).toBe(0);
     expect(await kept(contractor)).toMatchObject([
       { decision: 'denied', text: expect.stringContaining(`127.0.0.1:${portOf(server)}`) as string },
@@ -137,8 +146,7 @@ describe('forwards of unix sockets', () => {
     // Through both of them: out to the host, and back to the socket here.
     expect(await ask(connect(back))).toBe('HELLO');
     for (const each of [second, running]) {
-      each.signal('SIGTERM');
-      await each.ended;
+      await end(each);
     }
   });
 });
@@ -344,8 +352,7 @@ describe('a remote editor', () => {
     const running = await forwarding(engineer, '-L', `${near}:${path}`);
     const answer = await fetch(`http://127.0.0.1:${near}/socket`);
     expect(await answer.text()).toBe('editor /socket');
-    running.signal('SIGTERM');
-    await running.ended;
+    await end(running);
   });
 
   it('that may run its script and may not forward is told so, and its server stays alone', async () => {
