@@ -9,6 +9,7 @@ import { wireLimits } from '../../gateway-core/contract/bridge/wire.js';
 import { bridgeLimits, closeCodes } from '../../main/browser-host/bridge.js';
 import { keyLimits } from '../../main/browser-host/keys.js';
 import { listenerLimits } from '../../main/browser-host/listener.js';
+import { eventually } from '../eventually.js';
 import {
   call,
   open,
@@ -412,15 +413,18 @@ describe('other users and many sockets', () => {
   it('ten thousand sockets take nothing from a tab that is open, and later ones are served', async () => {
     const tab = await welcomed(host);
     const held = new Set<Socket>();
+    let connected = 0;
     for (let wave = 0; wave < 20; wave += 1) {
       const sockets = Array.from({ length: 500 }, () => connect(host.port, '127.0.0.1'));
       for (const socket of sockets) {
         held.add(socket);
         socket.on('error', () => undefined).once('close', () => held.delete(socket));
+        socket.once('connect', () => (connected += 1));
       }
       expect(await call(tab, wave, 'preferences.get')).toMatchObject({ kind: 'result' });
     }
-    expect(held.size).toBeGreaterThan(listenerLimits.socketsMax);
+    // More came than it holds; how many of them it has closed by now is its own business.
+    await eventually(() => expect(connected).toBeGreaterThan(listenerLimits.socketsMax));
     while (statusOf(await request(host, 'GET /', own(host))) !== 200) await sleep(200);
     expect(await call(tab, 1000, 'preferences.get')).toMatchObject({ kind: 'result' });
     for (const socket of held) socket.destroy();
