@@ -3,6 +3,7 @@ import { BridgeError } from '../../gateway-core/contract/bridge/app.js';
 import type { CallName } from '../../gateway-core/contract/bridge/calls.js';
 import type { ToAgent } from '../../gateway-core/contract/bridge/wire.js';
 import { BridgeFailure } from '../ipc/failure.js';
+import { inTurn } from './in-turn.js';
 
 export const agentHostLimits = {
   /** From one end to the next start; doubled at each end. */
@@ -86,13 +87,15 @@ export function createAgentHost(options: AgentHostOptions): AgentHost {
     const process = forkOr(options.fork);
     current = process;
     become('starting');
-    process.onMessage((message) => {
+    const messages = inTurn((message) => {
       if (current !== process) return;
       become('running');
       hear(message);
     });
+    process.onMessage(messages.take);
     process.onExit((how) => {
       if (current !== process) return;
+      messages.flush();
       current = undefined;
       become('stopped');
       failAll();

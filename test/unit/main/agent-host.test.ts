@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ToAgent } from '../../../gateway-core/contract/bridge/wire.js';
 import {
@@ -79,7 +79,8 @@ const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 describe('the host of the agent process', () => {
-  beforeEach(() => void vi.useFakeTimers());
+  // Turns of the event loop are real.
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
   afterEach(() => void vi.useRealTimers());
 
   it('the first message is the start, and the agent runs from its first word', () => {
@@ -99,6 +100,37 @@ describe('the host of the agent process', () => {
     last().say({ kind: 'error', id: one?.id, error: { code: 'denied', message: 'no' } });
     expect(await second).toBe('second');
     expect(await codeOf(first)).toBe('denied');
+  });
+
+  // What came in one piece (the host stood still for a moment) is handed on without a turn in between.
+  it('an answer is not overtaken by what the agent said after it, nor by its end', async () => {
+    const order: string[] = [];
+    const made = fakeProcess();
+    const host = createAgentHost({
+      fork: () => made,
+      start: () => ({ kind: 'start', version: '1', platform: 'linux' }),
+      onState: () => undefined,
+      onEvent: (name) => order.push(name),
+      complain: () => undefined,
+    });
+    host.start();
+    const asked = ['first', 'second'].map(async (name) => {
+      const output = await host.call('sql.run', {});
+      // As long as the dispatcher takes to check it.
+      for (let more = 0; more < 20; more++) await Promise.resolve();
+      order.push(`${name} ${String(output)}`);
+    });
+    const [, one, two] = made.sent as { id: number }[];
+    made.say({ kind: 'event', name: 'before', payload: {} });
+    made.say({ kind: 'result', id: one?.id, output: 'runs' });
+    made.say({ kind: 'event', name: 'failed', payload: {} });
+    made.say({ kind: 'result', id: two?.id, output: 'runs' });
+    await asked[0];
+    made.exit();
+    await Promise.all(asked);
+    expect(order.slice(0, 2)).toEqual(['before', 'first runs']);
+    expect(order).toContain('failed');
+    expect(order).toContain('second runs');
   });
 
   it('calls that wait when the agent ends fail clearly, and none is sent again', async () => {
@@ -147,13 +179,13 @@ describe('the host of the agent process', () => {
     expect(processes).toHaveLength(before + 1);
   });
 
-  it('a program that cannot be started is tried again like one that ended', () => {
+  it('a program that cannot be started is tried again like one that ended', async () => {
     let tries = 0;
     const { host } = setup(() => {
       tries += 1;
       throw new Error('no such program');
     });
-    vi.runOnlyPendingTimers();
+    await nextTurn();
     expect(host.state).toBe('stopped');
     vi.advanceTimersByTime(agentHostLimits.firstDelayMs);
     expect(tries).toBe(2);

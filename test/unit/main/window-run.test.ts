@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { defaultPreferences } from '../../../gateway-core/contract/bridge/app.js';
 import { bridgeChannels } from '../../../gateway-core/contract/bridge/names.js';
@@ -82,8 +83,11 @@ async function run(options: { argv?: string[]; env?: NodeJS.ProcessEnv } = {}): 
 
 const window = (): FakeWindow => FakeWindow.made.at(-1) as FakeWindow;
 const agent = (): FakeUtility => FakeUtility.made.at(-1) as FakeUtility;
-const event = (name: string, payload: unknown): void =>
-  void agent().emit('message', { kind: 'event', name, payload });
+/** The host takes one message a turn. */
+async function event(name: string, payload: unknown): Promise<void> {
+  agent().emit('message', { kind: 'event', name, payload });
+  await nextTurn();
+}
 const tunnel = (connection: string, state: TunnelView['state'] = 'open'): TunnelView => ({
   connection,
   state,
@@ -232,7 +236,7 @@ describe('closing the window', () => {
     await run();
     window().close();
     expect(Notification.shown).toEqual([]);
-    event('tunnels.changed', [tunnel('shop-db'), tunnel('other', 'failed')]);
+    await event('tunnels.changed', [tunnel('shop-db'), tunnel('other', 'failed')]);
     window().close();
     expect(Notification.shown).toEqual(['One tunnel stays open. Quit from the tray to end everything.']);
     window().close();
@@ -243,12 +247,12 @@ describe('closing the window', () => {
     await run();
     window().emit('ready-to-show');
     const notice = { level: 'warning', title: 'A session was revoked', text: 'Casey on shop-db' };
-    event('notice', notice);
+    await event('notice', notice);
     expect(Notification.shown).toEqual([]);
     window().close();
-    event('notice', notice);
-    event('notice', { ...notice, level: 'info' });
-    event('notice', { level: 'no level' });
+    await event('notice', notice);
+    await event('notice', { ...notice, level: 'info' });
+    await event('notice', { level: 'no level' });
     expect(Notification.shown).toEqual(['Casey on shop-db']);
     Notification.made[0]?.emit('click');
     expect(window().visible).toBe(true);
@@ -311,12 +315,12 @@ describe('the tray', () => {
   it('shows the tunnels that are open now', async () => {
     await run();
     expect(trayItem('No open tunnels')).toBeDefined();
-    event('tunnels.changed', [tunnel('shop-db')]);
+    await event('tunnels.changed', [tunnel('shop-db')]);
     expect(trayItem('Open tunnels: 1')).toBeDefined();
     expect(trayItem('shop-db  127.0.0.1:5432')?.enabled).toBe(false);
-    event('tunnels.changed', [{ connection: 'of another shape' }]);
+    await event('tunnels.changed', [{ connection: 'of another shape' }]);
     expect(trayItem('Open tunnels: 1')).toBeDefined();
-    event('tunnels.changed', []);
+    await event('tunnels.changed', []);
     expect(trayItem('No open tunnels')).toBeDefined();
   });
 
@@ -364,9 +368,9 @@ describe('what electron-store keeps', () => {
     await answer(2);
     call(3, 'preferences.set', { nullText: 'nothing' });
     await answer(3);
-    event('app.changed', { signIn: { state: 'signed-in', token: secret }, token: secret });
-    event('notice', { level: 'error', title: secret, text: secret });
-    event('tunnels.changed', [{ ...tunnel('shop-db'), user: secret }]);
+    await event('app.changed', { signIn: { state: 'signed-in', token: secret }, token: secret });
+    await event('notice', { level: 'error', title: secret, text: secret });
+    await event('tunnels.changed', [{ ...tunnel('shop-db'), user: secret }]);
     window().close();
     expect(Object.keys(stores).sort()).toEqual(['preferences', 'window']);
     expect(Object.keys(stores['preferences'] ?? {}).sort()).toEqual(Object.keys(defaultPreferences).sort());
