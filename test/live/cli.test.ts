@@ -17,7 +17,7 @@ import {
 import { ConnectionSummary } from '../../gateway-core/contract/connection.js';
 import { Timestamp } from '../../gateway-core/contract/ids.js';
 import { cli, type GatewayRun, login, type Person, psql, startGateway } from './harness.js';
-import { filesBelow } from './leaks.js';
+import { contentOf, filesBelow } from './leaks.js';
 import { createScope, freePort, type Outcome, run, start } from './processes.js';
 
 /** The command as scripts know it: its JSON shapes, on the demo and the demo's own database. */
@@ -258,7 +258,7 @@ describe('shapes', () => {
     expect((await admin.cli(['admin', 'connections', 'remove', 'extra', '--json'])).status).toBe(0);
     expect((await admin.cli(['admin', 'connections', 'show', 'extra', '--json'])).status).toBe(1);
     for (const path of filesBelow(gateway.data))
-      expect(readFileSync(path).includes('very-secret-password')).toBe(false);
+      expect(contentOf(path).includes('very-secret-password')).toBe(false);
     expect(shown.stdout).not.toContain('very-secret-password');
     expect(gateway.log()).not.toContain('very-secret-password');
   });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
@@ -72,9 +72,16 @@ export function leaksIn(where: string, content: Buffer | string): Leak[] {
 }
 
 export function filesBelow(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
+  for (;;) {
+    try {
+      return readdirSync(directory, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name));
+    } catch (error) {
+      // A folder of a gateway that runs was removed while it was listed.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || !existsSync(directory)) throw error;
+    }
+  }
 }
 
 export function leaksInFiles(directory: string): Leak[] {
@@ -82,7 +89,7 @@ export function leaksInFiles(directory: string): Leak[] {
 }
 
 /** A gateway that runs renames its temporary files; what they held is looked at under its other name, or later. */
-function contentOf(path: string): Buffer {
+export function contentOf(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {

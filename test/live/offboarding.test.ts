@@ -1,14 +1,13 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { decodeBundle } from '../../gateway-core/audit/layout.js';
-import { parseLeaf } from '../../gateway-core/audit/leaf.js';
 import { paths } from '../../gateway-core/contract/api.js';
 import {
   type DemoIdentityProvider,
   startDemoIdentityProvider,
 } from '../../gateway-core/server/demo/identity-provider/index.js';
 import { demoKeys } from '../../gateway-core/server/demo/identity-provider/keys.js';
+import { logged as logOf } from './audit-log.js';
 import { type Cluster, startCluster } from './cluster.js';
 import {
   addConnections,
@@ -126,19 +125,7 @@ interface Logged {
   readonly [field: string]: unknown;
 }
 
-/** The audit log as it stands on the disk, in its order. */
-function logged(): Logged[] {
-  const found = readdirSync(gateway.data, { recursive: true, encoding: 'utf8' });
-  const entries = found.find((each) => each.endsWith(join('tile', 'entries')));
-  if (entries === undefined) return [];
-  const directory = join(gateway.data, entries);
-  const full = join(directory, '000');
-  const partial = existsSync(`${full}.p`)
-    ? readdirSync(`${full}.p`).sort((one, other) => Number(other) - Number(one))[0]
-    : undefined;
-  const bundle = existsSync(full) ? full : join(`${full}.p`, partial ?? '');
-  return decodeBundle(readFileSync(bundle)).entries.map((entry) => parseLeaf(entry) as unknown as Logged);
-}
+const logged = (): readonly Logged[] => logOf(gateway);
 
 async function expectGone(
   { shell, session, env }: Work,

@@ -18,6 +18,7 @@ import {
   putPolicies,
   startGateway,
 } from './harness.js';
+import { contentOf, filesBelow } from './leaks.js';
 import { createScope, type Outcome, type Running, run, start, until } from './processes.js';
 import { type Sshd, startSshd } from './sshd.js';
 
@@ -84,13 +85,6 @@ async function lastSession(person: Person): Promise<SessionDetail> {
   });
 }
 
-/** Every file below a directory, as text. */
-function filesBelow(directory: string): readonly string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((each) => each.isFile())
-    .map((each) => readFileSync(join(each.parentPath, each.name), 'latin1'));
-}
-
 describe('a device’s key', () => {
   it('opens its connection at the gateway’s own listener, in the name of its person', async () => {
     const place = await native(engineer);
@@ -132,7 +126,7 @@ describe('a device’s key', () => {
 
   it('is in no file, and its agent signs for nobody else', async () => {
     const place = await native(engineer);
-    for (const text of filesBelow(engineer.home)) expect(text).not.toContain('PRIVATE KEY');
+    for (const path of filesBelow(engineer.home)) expect(contentOf(path).includes('PRIVATE KEY')).toBe(false);
     const { stderr, status } = await ssh(place, '-l', 'other', 'host', 'echo in');
     expect(status).toBe(255);
     expect(stderr).toMatch(/agent refused|signing failed/);

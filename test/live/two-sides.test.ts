@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeBundle } from '../../gateway-core/audit/layout.js';
 import { parseLeaf } from '../../gateway-core/audit/leaf.js';
 import { openCheckpoint, parseVerifierKey } from '../../gateway-core/audit/note.js';
 import { leafHash, verifyConsistency, verifyInclusion } from '../../gateway-core/audit/tree.js';
 import { AdminDevice, paths, type SessionDetail, type SessionView } from '../../gateway-core/contract/api.js';
 import type { LocalRecord, ReceiptResponse } from '../../gateway-core/contract/local-record.js';
+import { type Logged, logged as logOf } from './audit-log.js';
 import { type Cluster, startCluster } from './cluster.js';
 import {
   type Answer,
@@ -72,28 +72,7 @@ beforeAll(async () => {
   ]);
 });
 
-interface Logged {
-  readonly kind: string;
-  readonly [field: string]: unknown;
-}
-
-/** The audit log as it stands on the disk. */
-function logged(kind: string): Logged[] {
-  const root = join(gateway.data, 'audit');
-  const names = readdirSync(root, { recursive: true, encoding: 'utf8' });
-  const bundles = names.filter(
-    (name) => /tile\/entries\/.*\d+(\.p\/\d+)?$/.test(name) && statSync(join(root, name)).isFile(),
-  );
-  const whole = bundles.filter((name) => !name.includes('.p/'));
-  const partial = bundles
-    .filter((name) => name.includes('.p/'))
-    .toSorted((one, other) => Number(other.split('/').at(-1)) - Number(one.split('/').at(-1)))
-    .slice(0, 1);
-  return [...whole.toSorted(), ...partial]
-    .flatMap((name) => decodeBundle(readFileSync(join(root, name))).entries)
-    .map((entry) => parseLeaf(entry) as unknown as Logged)
-    .filter((event) => event.kind === kind);
-}
+const logged = (kind: string): readonly Logged[] => logOf(gateway).filter((event) => event.kind === kind);
 
 const listed = async (id: string): Promise<SessionView | undefined> => {
   const sessions = await admin.json<SessionView[]>(['sessions']);
